@@ -1,0 +1,25 @@
+package millrace
+
+import (
+	_ "github.com/apache/arrow-go/v18/arrow/cdata"
+	_ "github.com/apache/arrow-go/v18/arrow/compute"
+	_ "github.com/apache/arrow-go/v18/arrow/csv"
+	_ "github.com/apache/arrow-go/v18/arrow/ipc"
+	_ "github.com/apache/arrow-go/v18/parquet/pqarrow"
+	_ "github.com/bmatcuk/doublestar/v4"
+	_ "github.com/duckdb/duckdb-go-bindings"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/google/shlex"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/spf13/cobra"
+	_ "github.com/vbauerster/mpb/v8"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "google.golang.org/grpc"
+	_ "google.golang.org/grpc/health"
+	_ "google.golang.org/grpc/reflection"
+	_ "google.golang.org/grpc/test/bufconn"
+	_ "pgregory.net/rapid"
+	_ "github.com/mattn/go-runewidth"
+)

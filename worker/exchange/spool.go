@@ -1,0 +1,230 @@
+// Package exchange keeps the outputs of batches in a bounded spool folder, from
+// the moment that they are written until the coordinator says that nobody needs
+// them, and gives them back as the input of later stages. What is merged, and
+// when an output can go, is decided by the ledger.
+package exchange
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/processor"
+)
+
+// spoolPrefix begins the name of every spool folder, and says which folders a
+// worker may clean up after a crash.
+const spoolPrefix = "spool-"
+
+// Spool holds the outputs of one worker in a folder of its own. It is safe for
+// use by several goroutines.
+type Spool struct {
+	dir    string
+	worker string
+	limit  int64
+	lock   *os.File
+
+	mu   sync.Mutex
+	used int64                    // bytes in finished outputs and those being written
+	held map[string]*pb.OutputRef // finished outputs by id
+	jobs map[uint64]map[string]bool
+}
+
+// Open makes a spool for a worker in a new folder under parent, which is made
+// when absent. It holds at most limit bytes. Folders that crashed workers left
+// under parent are removed.
+func Open(parent, worker string, limit int64) (*Spool, error) {
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, fmt.Errorf("make the spool folder: %w", err)
+	}
+	clean(parent)
+	dir, err := os.MkdirTemp(parent, spoolPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("make a spool in %s: %w", parent, err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &Spool{
+		dir: dir, worker: worker, limit: limit, lock: lock,
+		held: map[string]*pb.OutputRef{}, jobs: map[uint64]map[string]bool{},
+	}, nil
+}
+
+// clean removes spool folders whose owners are gone: those with a lock file that
+// nobody holds.
+func clean(parent string) {
+	dirs, _ := filepath.Glob(filepath.Join(parent, spoolPrefix+"*"))
+	for _, dir := range dirs {
+		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+		if err != nil {
+			continue // not ours, or just being made
+		}
+		if tryLock(lock) == nil {
+			if err := os.RemoveAll(dir); err != nil {
+				slog.Warn("an old spool could not be removed", "folder", dir, "error", err)
+			}
+		}
+		lock.Close()
+	}
+}
+
+func lockFolder(dir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the spool: %w", err)
+	}
+	if err := tryLock(lock); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the spool %s: %w", dir, err), lock.Close())
+	}
+	return lock, nil
+}
+
+func tryLock(f *os.File) error {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+}
+
+// Dir is the spool's folder; attempts keep their temporary files below it.
+func (s *Spool) Dir() string { return s.dir }
+
+// Close removes the spool and all it holds.
+func (s *Spool) Close() error {
+	return errors.Join(os.RemoveAll(s.dir), s.lock.Close())
+}
+
+// Used is how many bytes the outputs take, and Limit how many they may take.
+func (s *Spool) Used() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+// Limit is how many bytes the outputs may take.
+func (s *Spool) Limit() int64 { return s.limit }
+
+// Held lists the outputs, for the inventory of an attach.
+func (s *Spool) Held() []*pb.OutputRef {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refs := make([]*pb.OutputRef, 0, len(s.held))
+	for _, ref := range s.held {
+		refs = append(refs, ref)
+	}
+	return refs
+}
+
+// Drop deletes outputs; those that are not there are passed over.
+func (s *Spool) Drop(ids ...string) {
+	for _, id := range ids {
+		if ref := s.forget(id); ref != nil {
+			removeQuietly(ref.GetPath())
+		}
+	}
+}
+
+// DropJob deletes all outputs of a job.
+func (s *Spool) DropJob(job uint64) {
+	s.mu.Lock()
+	ids := make([]string, 0, len(s.jobs[job]))
+	for id := range s.jobs[job] {
+		ids = append(ids, id)
+	}
+	s.mu.Unlock()
+	s.Drop(ids...)
+}
+
+func (s *Spool) forget(id string) *pb.OutputRef {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ref := s.held[id]
+	if ref == nil {
+		return nil
+	}
+	delete(s.held, id)
+	delete(s.jobs[ref.GetJob()], id)
+	if len(s.jobs[ref.GetJob()]) == 0 {
+		delete(s.jobs, ref.GetJob())
+	}
+	s.used -= ref.GetBytes()
+	return ref
+}
+
+func (s *Spool) keep(ref *pb.OutputRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[ref.GetId()] = ref
+	if s.jobs[ref.GetJob()] == nil {
+		s.jobs[ref.GetJob()] = map[string]bool{}
+	}
+	s.jobs[ref.GetJob()][ref.GetId()] = true
+}
+
+// reserve takes n more bytes of the spool, or says that it is full.
+func (s *Spool) reserve(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.used+n > s.limit {
+		return processor.Fatal("the spool %s is full: intermediate results need more than its limit of %d bytes; "+
+			"give it more room, or let the job write less", s.dir, s.limit)
+	}
+	s.used += n
+	return nil
+}
+
+func (s *Spool) release(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used -= n
+}
+
+// Get opens an output that the spool holds.
+func (s *Spool) Get(ref *pb.OutputRef) (io.ReadCloser, error) {
+	f, err := os.Open(s.path(ref))
+	if err != nil {
+		return nil, gone(ref, err)
+	}
+	return f, nil
+}
+
+// path is where an output lies: in this spool, or, when another worker holds
+// it, where that one says, on a file system that both see.
+func (s *Spool) path(ref *pb.OutputRef) string {
+	if ref.GetWorker() == s.worker {
+		return filepath.Join(s.dir, filepath.Base(ref.GetId()))
+	}
+	return ref.GetPath()
+}
+
+func gone(ref *pb.OutputRef, err error) error {
+	return processor.InputGone("the output %s of worker %s can't be read: %v", ref.GetId(), ref.GetWorker(), err)
+}
+
+// Part is an output as the input of a step.
+func (s *Spool) Part(ref *pb.OutputRef) processor.Part {
+	part := processor.Part{Bytes: ref.GetBytes(), Whole: true}
+	if ref.GetKind() == pb.OutputKind_OUTPUT_KIND_BYTES {
+		part.Open = func(context.Context) (io.ReadCloser, error) { return s.Get(ref) }
+		return part
+	}
+	part.Records = func(ctx context.Context) processor.Records { return s.records(ctx, ref) }
+	return part
+}
+
+func removeQuietly(path string) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		slog.Warn("an output could not be removed", "path", path, "error", err)
+	}
+}
+
+// newID names an output so that nobody can guess it.
+func newID() string { return strings.ToLower(rand.Text()) }

@@ -1,0 +1,132 @@
+package sink_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/sink"
+)
+
+func folder(t *testing.T, overwrite bool) (*sink.Folder, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "out")
+	spec := &pb.Sink{Files: &pb.FileSink{Folder: path, Overwrite: overwrite}}
+	return sink.For(spec, pb.Format_FORMAT_CSV, "job"), path
+}
+
+func write(t *testing.T, f *sink.Folder, attempt, text string) *pb.OutputRef {
+	t.Helper()
+	w := f.Create(1, "w", attempt)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func visible(t *testing.T, path string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	entries, _ := os.ReadDir(path)
+	for _, entry := range entries {
+		data, _ := os.ReadFile(filepath.Join(path, entry.Name()))
+		files[entry.Name()] = string(data)
+	}
+	return files
+}
+
+func TestCommitShowsOnlyWinners(t *testing.T) {
+	f, path := folder(t, false)
+	write(t, f, "0-1", "lost\n")
+	first, second := write(t, f, "0-2", "a\n"), write(t, f, "7-1", "b\nc")
+	for name := range visible(t, path) {
+		if filepath.Ext(name) == ".csv" || name == sink.SuccessMark {
+			t.Errorf("%s is visible before the commit", name)
+		}
+	}
+	if err := f.Commit([]*pb.OutputRef{first, second}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"part-00000.csv": "a\n", "part-00001.csv": "b\nc", sink.SuccessMark: ""}
+	if got := visible(t, path); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("folder = %q, want %q", got, want)
+	}
+}
+
+// A commit that stopped after any number of its moves ends right when done again.
+func TestCommitAgain(t *testing.T) {
+	for moved := range 3 {
+		f, path := folder(t, true)
+		os.MkdirAll(path, 0o755)
+		os.WriteFile(filepath.Join(path, "old.txt"), []byte("old"), 0o644)
+		refs := []*pb.OutputRef{write(t, f, "0-1", "a\n"), write(t, f, "1-1", "b\n")}
+		for i, ref := range refs[:moved] {
+			if err := os.Rename(ref.GetPath(), filepath.Join(path, fmt.Sprintf("part-%05d.csv", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := f.Commit(refs); err != nil {
+				t.Fatalf("after %d moves: %v", moved, err)
+			}
+		}
+		want := map[string]string{"part-00000.csv": "a\n", "part-00001.csv": "b\n", sink.SuccessMark: ""}
+		if got := visible(t, path); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("after %d moves: folder = %q, want %q", moved, got, want)
+		}
+	}
+}
+
+func TestCommitSaysWhatIsGone(t *testing.T) {
+	f, _ := folder(t, false)
+	ref := write(t, f, "0-1", "a\n")
+	os.Remove(ref.GetPath())
+	var failure *processor.Failure
+	if err := f.Commit([]*pb.OutputRef{ref}); !errors.As(err, &failure) ||
+		failure.Class != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE {
+		t.Errorf("commit of a lost file = %v, want INPUT_GONE", err)
+	}
+}
+
+func TestEmptyOutputMakesNoFile(t *testing.T) {
+	f, path := folder(t, false)
+	if ref, err := f.Create(1, "w", "0-1").Finish(); ref != nil || err != nil {
+		t.Fatalf("Finish = %v, %v; want nothing", ref, err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the folder was made for nothing")
+	}
+}
+
+func TestDiscardLeavesNothing(t *testing.T) {
+	f, path := folder(t, false)
+	write(t, f, "0-1", "a\n")
+	if err := f.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the folder that the job made is still there")
+	}
+}
+
+func TestCheckEmpty(t *testing.T) {
+	dir := t.TempDir()
+	if err := sink.CheckEmpty(&pb.FileSink{Folder: filepath.Join(dir, "none")}); err != nil {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	os.WriteFile(filepath.Join(dir, "x"), nil, 0o644)
+	if err := sink.CheckEmpty(&pb.FileSink{Folder: dir}); err == nil {
+		t.Error("a folder with a file was taken")
+	}
+	if err := sink.CheckEmpty(&pb.FileSink{Folder: dir, Overwrite: true}); err != nil {
+		t.Errorf("overwrite: %v", err)
+	}
+}

@@ -1,0 +1,185 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// ErrClosed is what a writer gets when its reader has gone.
+var ErrClosed = errors.New("relay: the reader has gone")
+
+// Transfer is one output on its way. It has one writer and one reader, and
+// anybody may Fail it.
+type Transfer struct {
+	ticket string
+	size   int64 // what the output's reference promised
+	hold   int64
+	forget func()
+
+	mu     sync.Mutex
+	chunks [][]byte
+	held   int64
+	got    int64 // all that was ever written
+	end    error // why nothing more comes; io.EOF when all is there
+	gone   bool  // the reader has closed it
+
+	data chan struct{} // holds one token when the reader should look again
+	room chan struct{} // holds one token when the writer should look again
+}
+
+func newTransfer(ticket string, size, hold int64) *Transfer {
+	return &Transfer{
+		ticket: ticket, size: size, hold: hold,
+		data: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+}
+
+// Ticket names the transfer to the worker. It can't be guessed.
+func (t *Transfer) Ticket() string { return t.ticket }
+
+// Write adds bytes, which must not change afterwards. It waits until they fit,
+// or until nothing else is held.
+func (t *Transfer) Write(ctx context.Context, b []byte) error {
+	for {
+		switch done, err := t.offer(b); {
+		case err != nil:
+			return err
+		case done:
+			return nil
+		}
+		select {
+		case <-t.room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// offer takes bytes when there is room for them.
+func (t *Transfer) offer(b []byte) (bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.gone:
+		return false, ErrClosed
+	case t.end != nil:
+		return false, t.end
+	case t.got+int64(len(b)) > t.size: // it might wait for ever for room
+		t.end = fmt.Errorf("relay: an output of %d bytes arrived with more", t.size)
+		wake(t.data)
+		return false, t.end
+	case t.held > 0 && t.held+int64(len(b)) > t.hold:
+		return false, nil
+	case len(b) > 0:
+		t.chunks = append(t.chunks, b)
+		t.held += int64(len(b))
+		t.got += int64(len(b))
+		wake(t.data)
+	}
+	return true, nil
+}
+
+// Done says that all bytes were written. It is an error when they are not as
+// many as the output's reference promised: the transfer has failed then.
+func (t *Transfer) Done() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.gone:
+		return ErrClosed
+	case t.end != nil:
+		return t.end
+	case t.got != t.size:
+		t.end = fmt.Errorf("relay: an output of %d bytes arrived with %d", t.size, t.got)
+	default:
+		t.end = io.EOF
+	}
+	wake(t.data)
+	if t.end != io.EOF {
+		return t.end
+	}
+	return nil
+}
+
+// Fail ends a transfer that can't be completed; one that has ended stays as it
+// is.
+func (t *Transfer) Fail(err error) {
+	t.forget()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.end == nil {
+		t.end = err
+	}
+	wake(t.data)
+	wake(t.room)
+}
+
+// Whole waits until all bytes are held, or as many as may be.
+func (t *Transfer) Whole(ctx context.Context) error {
+	return t.await(ctx, func() (bool, error) {
+		switch {
+		case t.end != nil && t.end != io.EOF:
+			return false, t.end
+		case t.end == io.EOF:
+			return true, nil
+		}
+		return t.size > t.hold && t.held > 0, nil
+	})
+}
+
+// Read is the next bytes, io.EOF after the last. What was written before a
+// failure is not lost, but nobody should want it.
+func (t *Transfer) Read(ctx context.Context) ([]byte, error) {
+	var b []byte
+	err := t.await(ctx, func() (bool, error) {
+		switch {
+		case len(t.chunks) > 0:
+			b, t.chunks[0] = t.chunks[0], nil
+			t.chunks = t.chunks[1:]
+			t.held -= int64(len(b))
+			wake(t.room)
+			return true, nil
+		case t.end != nil:
+			return false, t.end
+		}
+		return false, nil
+	})
+	return b, err
+}
+
+// await runs a check with the lock held, until it is content.
+func (t *Transfer) await(ctx context.Context, check func() (bool, error)) error {
+	for {
+		t.mu.Lock()
+		done, err := check()
+		t.mu.Unlock()
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-t.data:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Close is the reader's last call, at any time.
+func (t *Transfer) Close() {
+	t.forget()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone, t.chunks, t.held = true, nil, 0
+	wake(t.room)
+}
+
+// wake leaves a token, if there is none.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -620,7 +620,9 @@ type StagePlan struct {
 	// How its outputs are kept.
 	Output OutputKind `protobuf:"varint,7,opt,name=output,proto3,enum=millrace.v1.OutputKind" json:"output,omitempty"`
 	// Why it is one batch, or why it is split so: a sentence for people.
-	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The format of the bytes that it reads, where what it reads is bytes.
+	InputFormat   Format `protobuf:"varint,9,opt,name=input_format,json=inputFormat,proto3,enum=millrace.v1.Format" json:"input_format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -709,6 +711,13 @@ func (x *StagePlan) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *StagePlan) GetInputFormat() Format {
+	if x != nil {
+		return x.InputFormat
+	}
+	return Format_FORMAT_UNSPECIFIED
 }
 
 // Cut is how a stage's input is cut into batches.
@@ -1161,7 +1170,7 @@ const file_millrace_v1_plan_proto_rawDesc = "" +
 	"\x05whole\x18\x06 \x01(\bR\x05whole\x12\x12\n" +
 	"\x04cuts\x18\a \x03(\x03R\x04cuts\x12:\n" +
 	"\vcompression\x18\b \x01(\x0e2\x18.millrace.v1.CompressionR\vcompression\x12\x18\n" +
-	"\arecords\x18\t \x01(\x03R\arecords\"\xad\x02\n" +
+	"\arecords\x18\t \x01(\x03R\arecords\"\xe5\x02\n" +
 	"\tStagePlan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x05steps\x18\x02 \x03(\v2\x11.millrace.v1.StepR\x05steps\x12-\n" +
@@ -1170,7 +1179,8 @@ const file_millrace_v1_plan_proto_rawDesc = "" +
 	"\acombine\x18\x05 \x01(\v2\x11.millrace.v1.StepR\acombine\x12\x1a\n" +
 	"\brequires\x18\x06 \x03(\tR\brequires\x12/\n" +
 	"\x06output\x18\a \x01(\x0e2\x17.millrace.v1.OutputKindR\x06output\x12\x16\n" +
-	"\x06reason\x18\b \x01(\tR\x06reason\"\x81\x01\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x126\n" +
+	"\finput_format\x18\t \x01(\x0e2\x13.millrace.v1.FormatR\vinputFormat\"\x81\x01\n" +
 	"\x03Cut\x12(\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x14.millrace.v1.CutRuleR\x04rule\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x1b\n" +
@@ -1278,21 +1288,22 @@ var file_millrace_v1_plan_proto_depIdxs = []int32{
 	9,  // 11: millrace.v1.StagePlan.cut:type_name -> millrace.v1.Cut
 	10, // 12: millrace.v1.StagePlan.combine:type_name -> millrace.v1.Step
 	2,  // 13: millrace.v1.StagePlan.output:type_name -> millrace.v1.OutputKind
-	3,  // 14: millrace.v1.Cut.rule:type_name -> millrace.v1.CutRule
-	11, // 15: millrace.v1.Step.sql:type_name -> millrace.v1.SqlStep
-	12, // 16: millrace.v1.Step.command:type_name -> millrace.v1.CommandStep
-	13, // 17: millrace.v1.Step.function:type_name -> millrace.v1.FunctionStep
-	14, // 18: millrace.v1.Step.encode:type_name -> millrace.v1.EncodeStep
-	6,  // 19: millrace.v1.SqlStep.columns:type_name -> millrace.v1.Column
-	6,  // 20: millrace.v1.SqlStep.result:type_name -> millrace.v1.Column
-	18, // 21: millrace.v1.CommandStep.options:type_name -> millrace.v1.CommandOptions
-	4,  // 22: millrace.v1.FunctionStep.phase:type_name -> millrace.v1.FunctionPhase
-	15, // 23: millrace.v1.EncodeStep.format:type_name -> millrace.v1.Format
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	15, // 14: millrace.v1.StagePlan.input_format:type_name -> millrace.v1.Format
+	3,  // 15: millrace.v1.Cut.rule:type_name -> millrace.v1.CutRule
+	11, // 16: millrace.v1.Step.sql:type_name -> millrace.v1.SqlStep
+	12, // 17: millrace.v1.Step.command:type_name -> millrace.v1.CommandStep
+	13, // 18: millrace.v1.Step.function:type_name -> millrace.v1.FunctionStep
+	14, // 19: millrace.v1.Step.encode:type_name -> millrace.v1.EncodeStep
+	6,  // 20: millrace.v1.SqlStep.columns:type_name -> millrace.v1.Column
+	6,  // 21: millrace.v1.SqlStep.result:type_name -> millrace.v1.Column
+	18, // 22: millrace.v1.CommandStep.options:type_name -> millrace.v1.CommandOptions
+	4,  // 23: millrace.v1.FunctionStep.phase:type_name -> millrace.v1.FunctionPhase
+	15, // 24: millrace.v1.EncodeStep.format:type_name -> millrace.v1.Format
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_plan_proto_init() }

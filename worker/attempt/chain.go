@@ -28,6 +28,9 @@ type link struct {
 	step processor.Step
 	// format of the bytes that the step writes, if it writes bytes.
 	format pb.Format
+	// encodes says that the step only writes the records of the one before in
+	// another form.
+	encodes bool
 }
 
 // run runs the links one after the other over in, all at once: each reads what

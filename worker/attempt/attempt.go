@@ -1,0 +1,275 @@
+// Package attempt runs one attempt of one lease, from what the coordinator
+// granted to the outcome that it is told: it opens the input, runs the steps of
+// the stage one after the other, keeps the output, and says how it ended. When
+// it runs, and whether its outcome still counts, is decided by the session.
+package attempt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/exchange"
+	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/sink"
+	"github.com/millrace/millrace/worker/source"
+)
+
+// Causes of a cancelled attempt, given to the context that it runs in.
+var (
+	// ErrRevoked says that the coordinator took the lease back.
+	ErrRevoked = errors.New("the lease was revoked")
+	// ErrDrained says that the worker leaves and could wait no longer.
+	ErrDrained = errors.New("the worker leaves")
+	// errTimeout says that the batch ran longer than the job allows.
+	errTimeout = errors.New("the batch ran too long")
+)
+
+// Planner makes the plan of a job.
+type Planner func(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error)
+
+// Config is what a Runner needs.
+type Config struct {
+	// Worker is the worker's name.
+	Worker string
+	// Slots is how many attempts run at once; one that is alone gets them all.
+	Slots int
+	// MemoryBytes is shared by the slots.
+	MemoryBytes int64
+	// Spool keeps the outputs.
+	Spool *exchange.Spool
+	// Plan makes plans.
+	Plan Planner
+	// Steps makes the step that a stage asks for.
+	Steps func(step *pb.Step) (processor.Step, error)
+}
+
+// Runner runs attempts. It is safe for use by several goroutines.
+type Runner struct {
+	Config
+	stages stages
+	temps  temps
+}
+
+// NewRunner makes a runner.
+func NewRunner(config Config) *Runner {
+	r := &Runner{Config: config}
+	r.stages.make = config.Steps
+	r.temps.parent = config.Spool.Dir()
+	return r
+}
+
+// Close frees what the stages of all jobs keep. No attempt may be running.
+func (r *Runner) Close() error { return r.stages.closeAll() }
+
+// EndJob frees everything of a job that is over: its outputs, what its stages
+// keep, and the files that lie aside in its sink.
+func (r *Runner) EndJob(job uint64) {
+	r.stages.end(job)
+	r.Spool.DropJob(job)
+}
+
+// Run runs one attempt to its end, and never panics for a processor's fault.
+// Live is where others may look at its progress meanwhile.
+func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live) *pb.Outcome {
+	started := time.Now()
+	if timeout := lease.GetTimeout().AsDuration(); timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
+		defer cancel()
+	}
+	outcome := &pb.Outcome{Fence: lease.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_DONE}
+	err := r.dispatch(ctx, lease, job, live, outcome)
+	if err == nil {
+		err = live.tooManySkipped()
+	}
+	outcome.Elapsed = durationpb.New(time.Since(started))
+	if err != nil {
+		r.abandon(outcome, job)
+		outcome.Class, outcome.Failure = classify(ctx, err, lease, job)
+		outcome.Counters = nil
+		return outcome
+	}
+	outcome.Counters = live.counters(outcome.GetCounters())
+	if bad := live.skipped(); bad != nil {
+		outcome.Class, outcome.Failure = pb.OutcomeClass_OUTCOME_CLASS_DONE_WITH_SKIPS, bad
+	}
+	return outcome
+}
+
+// abandon removes an output that was finished before the attempt failed.
+func (r *Runner) abandon(outcome *pb.Outcome, job *pb.JobContext) {
+	if ref := outcome.GetOutput(); ref != nil {
+		r.Drop(ref, job)
+		outcome.Output = nil
+	}
+}
+
+// Drop deletes the output of an attempt that lost.
+func (r *Runner) Drop(ref *pb.OutputRef, job *pb.JobContext) {
+	if ref.GetKind() == pb.OutputKind_OUTPUT_KIND_FILE {
+		r.folder(job).Remove(ref.GetId())
+		return
+	}
+	r.Spool.Drop(ref.GetId())
+}
+
+func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) (err error) {
+	switch lease.GetKind() {
+	case pb.LeaseKind_LEASE_KIND_PLAN:
+		outcome.Plan, err = r.Plan(ctx, job.GetSpec())
+	case pb.LeaseKind_LEASE_KIND_COMMIT:
+		err = r.folder(job).Commit(lease.GetInputs())
+	case pb.LeaseKind_LEASE_KIND_PROCESS, pb.LeaseKind_LEASE_KIND_MERGE:
+		err = r.process(ctx, lease, job, live, outcome)
+	default:
+		err = processor.Fatal("this worker does not know leases of kind %s: it is older than its coordinator", lease.GetKind())
+	}
+	return err
+}
+
+func (r *Runner) folder(job *pb.JobContext) *sink.Folder {
+	return sink.For(job.GetSpec().GetSink(), job.GetPlan().GetResultFormat(), job.GetJobId())
+}
+
+// process runs the steps of a stage over the lease's input.
+func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) error {
+	stage, err := r.stages.use(job, lease.GetKind())
+	if err != nil {
+		return err
+	}
+	defer r.stages.release(stage)
+	temp, err := r.temps.take()
+	if err != nil {
+		return err
+	}
+	defer r.temps.give(temp)
+
+	out := r.output(lease, job)
+	counted := &tap{Output: out}
+	links, last := stage.tapped(counted)
+	a := r.attempt(lease, job, live, temp)
+	if err := run(ctx, a, links, r.input(lease, job), last); err != nil {
+		out.Abandon()
+		return err
+	}
+	if outcome.Output, err = out.Finish(); err != nil {
+		return err
+	}
+	records := counted.total()
+	if outcome.Output != nil {
+		outcome.Output.Records = records
+	}
+	outcome.Counters = &pb.Counters{RecordsOut: records, BytesOut: outcome.GetOutput().GetBytes()}
+	return ctx.Err()
+}
+
+func (r *Runner) output(lease *pb.Lease, job *pb.JobContext) output {
+	fence := lease.GetFence()
+	if kind := job.GetStage().GetOutput(); kind != pb.OutputKind_OUTPUT_KIND_FILE {
+		return r.Spool.Create(fence.GetJob(), kind)
+	}
+	name := fmt.Sprintf("%016x-%d-%d-%d", lease.GetPosition(), fence.GetBatch(), fence.GetAttempt(), fence.GetTerm())
+	return r.folder(job).Create(fence.GetJob(), r.Worker, name)
+}
+
+func (r *Runner) attempt(lease *pb.Lease, job *pb.JobContext, live *Live, temp string) *processor.Attempt {
+	a := &processor.Attempt{
+		JobID: job.GetJobId(), Job: job.GetJob(), Stage: job.GetStage().GetName(),
+		Batch: lease.GetFence().GetBatch(), Number: lease.GetFence().GetAttempt(),
+		Position: lease.GetPosition(), EndPosition: lease.GetEndPosition(),
+		Threads: 1, MemoryBytes: r.memory(job) / int64(r.Slots), TempDir: temp,
+		Read: live.read, Status: live.setStatus, Count: live.count,
+		Skip: func(bad *pb.BadRecord) error { return live.skip(bad, lease.GetMaySkip()) },
+	}
+	if lease.GetAlone() {
+		a.Threads, a.MemoryBytes = r.Slots, r.memory(job)
+	}
+	live.maySkip.Store(lease.GetMaySkip())
+	return a
+}
+
+func (r *Runner) memory(job *pb.JobContext) int64 {
+	if limit := job.GetSpec().GetLimits().GetMaxMemoryBytes(); limit > 0 {
+		return min(limit, r.MemoryBytes)
+	}
+	return r.MemoryBytes
+}
+
+// input is what the first step of a lease reads.
+func (r *Runner) input(lease *pb.Lease, job *pb.JobContext) processor.Input {
+	reader := source.NewReader(job.GetSpec().GetSource(), job.GetPlan(), source.Options{})
+	in := reader.Input(lease.GetSplits())
+	if len(lease.GetSplits()) > 0 {
+		return in
+	}
+	in.Format, in.Csv, in.Columns = collectedFormat(lease, job), writtenCsv(), nil
+	in.Parts = make([]processor.Part, len(lease.GetInputs()))
+	for i, ref := range lease.GetInputs() {
+		in.Parts[i] = r.Spool.Part(ref)
+	}
+	return in
+}
+
+// collectedFormat is the format of outputs that a stage reads.
+func collectedFormat(lease *pb.Lease, job *pb.JobContext) pb.Format {
+	for _, ref := range lease.GetInputs() {
+		if ref.GetKind() != pb.OutputKind_OUTPUT_KIND_BYTES {
+			return pb.Format_FORMAT_ARROW
+		}
+	}
+	if format := job.GetStage().GetInputFormat(); format != pb.Format_FORMAT_UNSPECIFIED {
+		return format
+	}
+	return pb.Format_FORMAT_LINES
+}
+
+// classify says how an attempt ended that returned an error.
+func classify(ctx context.Context, err error, lease *pb.Lease, job *pb.JobContext) (pb.OutcomeClass, *pb.Failure) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTimeout):
+		f := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_KILLED_TIME,
+			"the batch ran longer than the %s that the job allows", lease.GetTimeout().AsDuration())
+		return f.Class, withEvidence(f.Detail, err)
+	case errors.Is(cause, ErrDrained):
+		return pb.OutcomeClass_OUTCOME_CLASS_RETURNED, nil
+	case cause != nil:
+		return pb.OutcomeClass_OUTCOME_CLASS_CANCELLED, nil
+	}
+	var failure *processor.Failure
+	if errors.As(err, &failure) {
+		return failure.Class, failure.Detail
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return pb.OutcomeClass_OUTCOME_CLASS_FATAL, &pb.Failure{
+			Message: fmt.Sprintf("the disk is full: %v", diskError(err)), ExitStatus: -1,
+		}
+	}
+	return pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, &pb.Failure{
+		Message: fmt.Sprintf("stage %s: %v", job.GetStage().GetName(), err), ExitStatus: -1,
+	}
+}
+
+// withEvidence keeps what a killed program had said.
+func withEvidence(f *pb.Failure, err error) *pb.Failure {
+	var said *processor.Failure
+	if errors.As(err, &said) {
+		f.Detail = said.Detail.GetDetail()
+	}
+	return f
+}
+
+func diskError(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return fmt.Errorf("writing in %s: %w", filepath.Dir(at.Path), at.Err)
+	}
+	return err
+}

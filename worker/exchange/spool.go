@@ -102,7 +102,7 @@ func (s *Spool) Close() error {
 	return errors.Join(os.RemoveAll(s.dir), s.lock.Close())
 }
 
-// Used is how many bytes the outputs take, and Limit how many they may take.
+// Used is how many bytes the outputs take.
 func (s *Spool) Used() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

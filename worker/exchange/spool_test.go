@@ -1,0 +1,184 @@
+package exchange_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/exchange"
+	"github.com/millrace/millrace/worker/processor"
+)
+
+func open(t *testing.T, limit int64) *exchange.Spool {
+	t.Helper()
+	s, err := exchange.Open(t.TempDir(), "w1", limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func keep(t *testing.T, s *exchange.Spool, job uint64, text string) *pb.OutputRef {
+	t.Helper()
+	w := s.Create(job, pb.OutputKind_OUTPUT_KIND_BYTES)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func read(t *testing.T, s *exchange.Spool, ref *pb.OutputRef) string {
+	t.Helper()
+	r, err := s.Part(ref).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestBytesComeBackAsWritten(t *testing.T) {
+	s := open(t, 1<<20)
+	text := "a\x00b\r\nno end"
+	ref := keep(t, s, 1, text)
+	if got := read(t, s, ref); got != text {
+		t.Errorf("read %q, want %q", got, text)
+	}
+	if ref.GetBytes() != int64(len(text)) || s.Used() != int64(len(text)) {
+		t.Errorf("bytes = %d, used = %d, want %d", ref.GetBytes(), s.Used(), len(text))
+	}
+}
+
+func TestRecordsComeBackAsWritten(t *testing.T) {
+	s := open(t, 1<<20)
+	schema := arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, nil)
+	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_ARROW)
+	for i := range int64(3) {
+		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+		b.Field(0).(*array.Int64Builder).AppendValues([]int64{i, 10 * i}, nil)
+		if err := w.WriteRecords(b.NewRecordBatch()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ref, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for batch, err := range s.Part(ref).Records(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, batch.Column(0).(*array.Int64).Int64Values()...)
+	}
+	if want := []int64{0, 0, 1, 10, 2, 20}; !equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+}
+
+func equal(a, b []int64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestAnEmptyOutputIsNone(t *testing.T) {
+	s := open(t, 1<<20)
+	if ref, err := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES).Finish(); ref != nil || err != nil {
+		t.Errorf("Finish = %v, %v; want nothing", ref, err)
+	}
+}
+
+// An output that does not fit says so, and gives its room back.
+func TestTheLimitHolds(t *testing.T) {
+	s := open(t, 1<<20)
+	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES)
+	_, err := w.Write(bytes.Repeat([]byte("x"), 2<<20))
+	var failure *processor.Failure
+	if !errors.As(err, &failure) || !strings.Contains(failure.Error(), "full") {
+		t.Fatalf("Write = %v, want a failure that says that the spool is full", err)
+	}
+	w.Abandon()
+	if s.Used() != 0 {
+		t.Errorf("used = %d after the output was abandoned", s.Used())
+	}
+	keep(t, s, 1, "fits")
+}
+
+func TestDropGivesRoomBack(t *testing.T) {
+	s := open(t, 1<<20)
+	first, second, other := keep(t, s, 1, "a"), keep(t, s, 1, "b"), keep(t, s, 2, "c")
+	s.Drop(first.GetId(), "unknown")
+	s.DropJob(1)
+	if s.Used() != 1 || len(s.Held()) != 1 {
+		t.Errorf("used = %d, held = %d; want the other job's output alone", s.Used(), len(s.Held()))
+	}
+	if _, err := s.Get(second); err == nil {
+		t.Error("a dropped output can still be read")
+	}
+	if got := read(t, s, other); got != "c" {
+		t.Errorf("the other job's output is %q", got)
+	}
+}
+
+func TestALostOutputIsInputGone(t *testing.T) {
+	s := open(t, 1<<20)
+	ref := keep(t, s, 1, "a")
+	os.Remove(ref.GetPath())
+	_, err := s.Part(ref).Open(t.Context())
+	var failure *processor.Failure
+	if !errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE {
+		t.Errorf("Open = %v, want INPUT_GONE", err)
+	}
+}
+
+// A spool whose owner is gone is removed by the next; one in use is not.
+func TestCleanUpAfterACrash(t *testing.T) {
+	parent := t.TempDir()
+	alive, err := exchange.Open(parent, "w1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close()
+	crashed := filepath.Join(parent, "spool-crashed")
+	os.Mkdir(crashed, 0o700)
+	os.WriteFile(filepath.Join(crashed, "lock"), nil, 0o600)
+	os.WriteFile(filepath.Join(crashed, "output"), []byte("x"), 0o600)
+	foreign := filepath.Join(parent, "spool-of-cotton")
+	os.Mkdir(foreign, 0o700)
+
+	next, err := exchange.Open(parent, "w2", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	for path, there := range map[string]bool{crashed: false, alive.Dir(): true, foreign: true} {
+		if _, err := os.Stat(path); (err == nil) != there {
+			t.Errorf("%s is there: %v, want %v", path, err == nil, there)
+		}
+	}
+}

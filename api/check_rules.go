@@ -22,7 +22,7 @@ const meantSource = "one of files, stdin, records and range"
 
 func (c *checker) source(s *pb.Source) {
 	if s == nil {
-		c.add("", "has no source", "say where the records come from, with "+meantSource)
+		c.add("source", "is missing", "say where the records come from, with "+meantSource)
 		return
 	}
 	switch kinds := sourceKinds(s); {
@@ -110,7 +110,7 @@ func (c *checker) csv(s *pb.Source) {
 
 func (c *checker) stages(stages []*pb.Stage) {
 	if len(stages) == 0 {
-		c.add("", "has no stages", "say what is done to the records, with at least one of sql, command and function")
+		c.add("stages", "are missing", "say what is done to the records: a list, each entry with one of sql, command and function")
 	}
 	names := make(map[string]int, len(stages))
 	for i, stage := range stages {

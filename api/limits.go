@@ -22,6 +22,7 @@ const (
 	MaxOkExits           = 256
 	MaxExitStatus        = 255
 	MaxEnvironment       = 256
+	MaxEnvironmentBytes  = 128 << 10 // of one name or value, as Linux has it
 	MaxLabels            = 64
 	MaxLabelBytes        = 63
 	MaxBatches           = 10_000_000
@@ -71,7 +72,7 @@ var bounds = sync.OnceValue(func() map[protoreflect.FullName]bound {
 		"millrace.v1.Stage.command":           {1, MaxCommandBytes, 0},
 		"millrace.v1.Stage.function":          {1, maxFunctionNameBytes, 0},
 		"millrace.v1.CommandOptions.ok_exit":  {0, MaxOkExits, 0},
-		"millrace.v1.CommandOptions.env":      {0, MaxEnvironment, 0},
+		"millrace.v1.CommandOptions.env":      {0, MaxEnvironment, MaxEnvironmentBytes},
 		"millrace.v1.FileSink.folder":         {1, maxPathBytes, 0},
 		"millrace.v1.Batching.batches":        {0, MaxBatches, 0},
 		"millrace.v1.Batching.records":        {0, inf, 0},

@@ -717,7 +717,10 @@ type Outcome struct {
 	// How long the processor ran.
 	Elapsed *durationpb.Duration `protobuf:"bytes,6,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
 	// The plan, for a planning lease.
-	Plan          *Plan `protobuf:"bytes,7,opt,name=plan,proto3" json:"plan,omitempty"`
+	Plan *Plan `protobuf:"bytes,7,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The lease as it was granted; only in an attach, where the coordinator may
+	// be one that did not grant it.
+	Granted       *Lease `protobuf:"bytes,8,opt,name=granted,proto3" json:"granted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -797,6 +800,13 @@ func (x *Outcome) GetElapsed() *durationpb.Duration {
 func (x *Outcome) GetPlan() *Plan {
 	if x != nil {
 		return x.Plan
+	}
+	return nil
+}
+
+func (x *Outcome) GetGranted() *Lease {
+	if x != nil {
+		return x.Granted
 	}
 	return nil
 }
@@ -1475,7 +1485,10 @@ type Lease struct {
 	// Bad records that the job may still skip.
 	MaySkip uint64 `protobuf:"varint,10,opt,name=may_skip,json=maySkip,proto3" json:"may_skip,omitempty"`
 	// The position after the last that it covers.
-	EndPosition   int64 `protobuf:"varint,11,opt,name=end_position,json=endPosition,proto3" json:"end_position,omitempty"`
+	EndPosition int64 `protobuf:"varint,11,opt,name=end_position,json=endPosition,proto3" json:"end_position,omitempty"`
+	// What it spends of the worker's credit in bytes. Both sides count by this
+	// figure, whatever is read in the end.
+	CreditBytes   int64 `protobuf:"varint,12,opt,name=credit_bytes,json=creditBytes,proto3" json:"credit_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1583,6 +1596,13 @@ func (x *Lease) GetMaySkip() uint64 {
 func (x *Lease) GetEndPosition() int64 {
 	if x != nil {
 		return x.EndPosition
+	}
+	return 0
+}
+
+func (x *Lease) GetCreditBytes() int64 {
+	if x != nil {
+		return x.CreditBytes
 	}
 	return 0
 }
@@ -1992,7 +2012,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x05fence\x18\x01 \x01(\v2\x12.millrace.v1.FenceR\x05fence\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x03R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x16\n" +
-	"\x06status\x18\x04 \x01(\tR\x06status\"\xd3\x02\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\"\x81\x03\n" +
 	"\aOutcome\x12(\n" +
 	"\x05fence\x18\x01 \x01(\v2\x12.millrace.v1.FenceR\x05fence\x12/\n" +
 	"\x05class\x18\x02 \x01(\x0e2\x19.millrace.v1.OutcomeClassR\x05class\x12.\n" +
@@ -2000,7 +2020,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\bcounters\x18\x04 \x01(\v2\x15.millrace.v1.CountersR\bcounters\x12.\n" +
 	"\afailure\x18\x05 \x01(\v2\x14.millrace.v1.FailureR\afailure\x123\n" +
 	"\aelapsed\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12%\n" +
-	"\x04plan\x18\a \x01(\v2\x11.millrace.v1.PlanR\x04plan\"\xad\x01\n" +
+	"\x04plan\x18\a \x01(\v2\x11.millrace.v1.PlanR\x04plan\x12,\n" +
+	"\agranted\x18\b \x01(\v2\x12.millrace.v1.LeaseR\agranted\"\xad\x01\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1f\n" +
 	"\vexit_status\x18\x02 \x01(\x05R\n" +
@@ -2060,7 +2081,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x04spec\x18\x03 \x01(\v2\x14.millrace.v1.JobSpecR\x04spec\x12,\n" +
 	"\x05stage\x18\x04 \x01(\v2\x16.millrace.v1.StagePlanR\x05stage\x12%\n" +
 	"\x04plan\x18\x05 \x01(\v2\x11.millrace.v1.PlanR\x04plan\x12\x15\n" +
-	"\x06job_id\x18\x06 \x01(\tR\x05jobId\"\x8e\x03\n" +
+	"\x06job_id\x18\x06 \x01(\tR\x05jobId\"\xb1\x03\n" +
 	"\x05Lease\x12(\n" +
 	"\x05fence\x18\x01 \x01(\v2\x12.millrace.v1.FenceR\x05fence\x12*\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x16.millrace.v1.LeaseKindR\x04kind\x12\x18\n" +
@@ -2073,7 +2094,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x05alone\x18\t \x01(\bR\x05alone\x12\x19\n" +
 	"\bmay_skip\x18\n" +
 	" \x01(\x04R\amaySkip\x12!\n" +
-	"\fend_position\x18\v \x01(\x03R\vendPosition\"v\n" +
+	"\fend_position\x18\v \x01(\x03R\vendPosition\x12!\n" +
+	"\fcredit_bytes\x18\f \x01(\x03R\vcreditBytes\"v\n" +
 	"\x05Split\x12\x1a\n" +
 	"\bfragment\x18\x01 \x01(\rR\bfragment\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x03R\x04from\x12\x0e\n" +
@@ -2188,41 +2210,42 @@ var file_millrace_v1_session_proto_depIdxs = []int32{
 	10, // 16: millrace.v1.Outcome.failure:type_name -> millrace.v1.Failure
 	26, // 17: millrace.v1.Outcome.elapsed:type_name -> google.protobuf.Duration
 	27, // 18: millrace.v1.Outcome.plan:type_name -> millrace.v1.Plan
-	11, // 19: millrace.v1.Failure.bad_records:type_name -> millrace.v1.BadRecord
-	25, // 20: millrace.v1.Counters.custom:type_name -> millrace.v1.Counters.CustomEntry
-	28, // 21: millrace.v1.OutputRef.kind:type_name -> millrace.v1.OutputKind
-	15, // 22: millrace.v1.SessionResponse.attached:type_name -> millrace.v1.Attached
-	16, // 23: millrace.v1.SessionResponse.jobs:type_name -> millrace.v1.JobContext
-	17, // 24: millrace.v1.SessionResponse.grants:type_name -> millrace.v1.Lease
-	19, // 25: millrace.v1.SessionResponse.acks:type_name -> millrace.v1.OutcomeAck
-	20, // 26: millrace.v1.SessionResponse.revokes:type_name -> millrace.v1.Revoke
-	21, // 27: millrace.v1.SessionResponse.sends:type_name -> millrace.v1.Send
-	26, // 28: millrace.v1.Attached.lease:type_name -> google.protobuf.Duration
-	26, // 29: millrace.v1.Attached.heartbeat:type_name -> google.protobuf.Duration
-	4,  // 30: millrace.v1.Attached.keep:type_name -> millrace.v1.Fence
-	4,  // 31: millrace.v1.Attached.drop:type_name -> millrace.v1.Fence
-	29, // 32: millrace.v1.JobContext.spec:type_name -> millrace.v1.JobSpec
-	30, // 33: millrace.v1.JobContext.stage:type_name -> millrace.v1.StagePlan
-	27, // 34: millrace.v1.JobContext.plan:type_name -> millrace.v1.Plan
-	4,  // 35: millrace.v1.Lease.fence:type_name -> millrace.v1.Fence
-	1,  // 36: millrace.v1.Lease.kind:type_name -> millrace.v1.LeaseKind
-	18, // 37: millrace.v1.Lease.splits:type_name -> millrace.v1.Split
-	13, // 38: millrace.v1.Lease.inputs:type_name -> millrace.v1.OutputRef
-	26, // 39: millrace.v1.Lease.timeout:type_name -> google.protobuf.Duration
-	31, // 40: millrace.v1.Split.source:type_name -> millrace.v1.Fragment
-	4,  // 41: millrace.v1.OutcomeAck.fence:type_name -> millrace.v1.Fence
-	4,  // 42: millrace.v1.Revoke.fence:type_name -> millrace.v1.Fence
-	13, // 43: millrace.v1.Send.output:type_name -> millrace.v1.OutputRef
-	10, // 44: millrace.v1.UploadRequest.failure:type_name -> millrace.v1.Failure
-	2,  // 45: millrace.v1.WorkerService.Session:input_type -> millrace.v1.SessionRequest
-	22, // 46: millrace.v1.WorkerService.Upload:input_type -> millrace.v1.UploadRequest
-	14, // 47: millrace.v1.WorkerService.Session:output_type -> millrace.v1.SessionResponse
-	23, // 48: millrace.v1.WorkerService.Upload:output_type -> millrace.v1.UploadResponse
-	47, // [47:49] is the sub-list for method output_type
-	45, // [45:47] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	17, // 19: millrace.v1.Outcome.granted:type_name -> millrace.v1.Lease
+	11, // 20: millrace.v1.Failure.bad_records:type_name -> millrace.v1.BadRecord
+	25, // 21: millrace.v1.Counters.custom:type_name -> millrace.v1.Counters.CustomEntry
+	28, // 22: millrace.v1.OutputRef.kind:type_name -> millrace.v1.OutputKind
+	15, // 23: millrace.v1.SessionResponse.attached:type_name -> millrace.v1.Attached
+	16, // 24: millrace.v1.SessionResponse.jobs:type_name -> millrace.v1.JobContext
+	17, // 25: millrace.v1.SessionResponse.grants:type_name -> millrace.v1.Lease
+	19, // 26: millrace.v1.SessionResponse.acks:type_name -> millrace.v1.OutcomeAck
+	20, // 27: millrace.v1.SessionResponse.revokes:type_name -> millrace.v1.Revoke
+	21, // 28: millrace.v1.SessionResponse.sends:type_name -> millrace.v1.Send
+	26, // 29: millrace.v1.Attached.lease:type_name -> google.protobuf.Duration
+	26, // 30: millrace.v1.Attached.heartbeat:type_name -> google.protobuf.Duration
+	4,  // 31: millrace.v1.Attached.keep:type_name -> millrace.v1.Fence
+	4,  // 32: millrace.v1.Attached.drop:type_name -> millrace.v1.Fence
+	29, // 33: millrace.v1.JobContext.spec:type_name -> millrace.v1.JobSpec
+	30, // 34: millrace.v1.JobContext.stage:type_name -> millrace.v1.StagePlan
+	27, // 35: millrace.v1.JobContext.plan:type_name -> millrace.v1.Plan
+	4,  // 36: millrace.v1.Lease.fence:type_name -> millrace.v1.Fence
+	1,  // 37: millrace.v1.Lease.kind:type_name -> millrace.v1.LeaseKind
+	18, // 38: millrace.v1.Lease.splits:type_name -> millrace.v1.Split
+	13, // 39: millrace.v1.Lease.inputs:type_name -> millrace.v1.OutputRef
+	26, // 40: millrace.v1.Lease.timeout:type_name -> google.protobuf.Duration
+	31, // 41: millrace.v1.Split.source:type_name -> millrace.v1.Fragment
+	4,  // 42: millrace.v1.OutcomeAck.fence:type_name -> millrace.v1.Fence
+	4,  // 43: millrace.v1.Revoke.fence:type_name -> millrace.v1.Fence
+	13, // 44: millrace.v1.Send.output:type_name -> millrace.v1.OutputRef
+	10, // 45: millrace.v1.UploadRequest.failure:type_name -> millrace.v1.Failure
+	2,  // 46: millrace.v1.WorkerService.Session:input_type -> millrace.v1.SessionRequest
+	22, // 47: millrace.v1.WorkerService.Upload:input_type -> millrace.v1.UploadRequest
+	14, // 48: millrace.v1.WorkerService.Session:output_type -> millrace.v1.SessionResponse
+	23, // 49: millrace.v1.WorkerService.Upload:output_type -> millrace.v1.UploadResponse
+	48, // [48:50] is the sub-list for method output_type
+	46, // [46:48] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_session_proto_init() }

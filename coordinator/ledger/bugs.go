@@ -1,0 +1,43 @@
+package ledger
+
+// Bug is a set of faults planted on purpose, for the simulation's own test:
+// it must catch each. Always 0 elsewhere.
+type Bug uint32
+
+// The planted bugs.
+const (
+	// BugStaleFence takes an outcome whatever its attempt and term are.
+	BugStaleFence Bug = 1 << iota
+	// BugNoExpiry never takes a silent lease back.
+	BugNoExpiry
+	// BugDoubleGrant leaves a retried batch's range to be cut a second time.
+	BugDoubleGrant
+	// BugKeepCounters does not subtract the counters of a lost output.
+	BugKeepCounters
+	// BugLoseCredit forgets one batch of credit with every outcome.
+	BugLoseCredit
+	// BugEarlyAck acknowledges an outcome when it is proposed, not when it is
+	// durable.
+	BugEarlyAck
+	// BugNoGrace cuts at once after a change of leader.
+	BugNoGrace
+	// BugDropHole drops the last position of every fourth late cut.
+	BugDropHole
+	// BugCountTwice adds the counters of a winner twice.
+	BugCountTwice
+	// BugMergeOrder gives a merge its inputs in reverse order.
+	BugMergeOrder
+	// BugSkipKey adds a second job for a key that is known.
+	BugSkipKey
+	// BugLostWakeup does not look for work when credit arrives.
+	BugLostWakeup
+	// BugForgetLost does not undo a range whose output is lost.
+	BugForgetLost
+	// BugPartialCollect starts a collect while its last input is missing.
+	BugPartialCollect
+	// BugIgnoreLimit ignores a job's limit of concurrent leases.
+	BugIgnoreLimit
+)
+
+// has says whether the bug is planted.
+func (b Bug) has(one Bug) bool { return b&one != 0 }

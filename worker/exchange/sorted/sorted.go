@@ -1,12 +1,76 @@
 // Package sorted gathers values under keys, and merges what was gathered: in a
 // hash table within a bound of memory, as sorted runs on disk beyond it, and as
-// sorted streams of Arrow records between batches. What is combined, and how
-// values become columns, is the caller's.
+// sorted streams of Arrow records between batches. How values are combined, and
+// how they become columns, is the caller's to say.
+//
+// A sorted stream has the column key, binary and strictly rising, and the
+// columns of the value's Codec. Keys are strings, or integers in an encoding
+// whose bytes sort as they do.
 package sorted
 
-// Key is what values can be gathered under. Keys sort as strings do by their
-// bytes, and as integers do.
-type Key interface {
-	~string | ~int | ~int8 | ~int16 | ~int32 | ~int64 |
-		~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+const (
+	// batchRows and batchKeyBytes bound a record batch of a sorted stream: a
+	// merge holds two or three of them for each of its inputs.
+	batchRows     = 32 << 10
+	batchKeyBytes = 2 << 20
+	// maxFanIn is how many streams are merged at once; more are merged in
+	// groups first, by way of the disk.
+	maxFanIn = 64
+)
+
+// Codec turns values into columns and back.
+type Codec[V any] struct {
+	// Fields are the columns' names and types.
+	Fields []arrow.Field
+	// Columns makes the columns of values. The caller releases them, and may
+	// change values afterwards but not before.
+	Columns func(values []V) ([]arrow.Array, error)
+	// Values is the reverse. What it returns may share the columns' memory as
+	// far as V can't be changed through it.
+	Values func(columns []arrow.Array) ([]V, error)
+	// Weigh is about how many bytes a value holds outside of itself; nil when
+	// V never holds any.
+	Weigh func(value V) int
+}
+
+// Options says how values are gathered and merged.
+type Options[V any] struct {
+	// Codec of the values.
+	Codec Codec[V]
+	// Combine makes one value of two of the same key; the left one is from
+	// earlier in the source.
+	Combine func(a, b V) V
+	// MemoryBytes is about how much memory may be used.
+	MemoryBytes int64
+	// TempDir is where runs are written that don't fit in memory.
+	TempDir string
+	// Threads that a merge may use; 1 when 0.
+	Threads int
+	// KeyColumn makes the key's column of an output, of KeyField's type, from
+	// count keys: the i-th is data[offsets[i]:offsets[i+1]]. A plain binary
+	// column when nil.
+	KeyColumn func(count int, offsets []int32, data []byte) arrow.Array
+	// KeyField is the key's column of an output.
+	KeyField arrow.Field
+}
+
+// binaryKey is the key's column of a sorted stream.
+var binaryKey = arrow.Field{Name: "key", Type: arrow.BinaryTypes.Binary}
+
+// sortedForm is the same options for an output that is a sorted stream.
+func (o Options[V]) sortedForm() Options[V] {
+	o.KeyColumn, o.KeyField = nil, binaryKey
+	return o
+}
+
+func (o Options[V]) schema() *arrow.Schema {
+	key := o.KeyField
+	if o.KeyColumn == nil {
+		key = binaryKey
+	}
+	return arrow.NewSchema(append([]arrow.Field{key}, o.Codec.Fields...), nil)
 }

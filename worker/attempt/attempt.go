@@ -28,8 +28,8 @@ var (
 	ErrRevoked = errors.New("the lease was revoked")
 	// ErrDrained says that the worker leaves and could wait no longer.
 	ErrDrained = errors.New("the worker leaves")
-	// errTimeout says that the batch ran longer than the job allows.
-	errTimeout = errors.New("the batch ran too long")
+	// ErrTimeout says that the batch ran longer than the job allows.
+	ErrTimeout = errors.New("the batch ran too long")
 )
 
 // Planner makes the plan of a job.
@@ -70,21 +70,21 @@ func NewRunner(config Config) *Runner {
 func (r *Runner) Close() error { return r.stages.closeAll() }
 
 // EndJob frees everything of a job that is over: its outputs, what its stages
-// keep, and the files that lie aside in its sink.
-func (r *Runner) EndJob(job uint64) {
-	r.stages.end(job)
-	r.Spool.DropJob(job)
+// keep, and files that lie aside in its sink. No attempt of the job may be
+// running. Context is one of the job's, nil when the worker has none.
+func (r *Runner) EndJob(number uint64, context *pb.JobContext) error {
+	r.stages.end(number)
+	r.Spool.DropJob(number)
+	if context.GetSpec().GetSink().GetFiles() == nil {
+		return nil
+	}
+	return r.folder(context).Discard()
 }
 
 // Run runs one attempt to its end, and never panics for a processor's fault.
 // Live is where others may look at its progress meanwhile.
 func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live) *pb.Outcome {
 	started := time.Now()
-	if timeout := lease.GetTimeout().AsDuration(); timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
-		defer cancel()
-	}
 	outcome := &pb.Outcome{Fence: lease.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_DONE}
 	err := r.dispatch(ctx, lease, job, live, outcome)
 	if err == nil {
@@ -92,9 +92,9 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 	}
 	outcome.Elapsed = durationpb.New(time.Since(started))
 	if err != nil {
-		r.abandon(outcome, job)
+		r.Spool.Drop(outcome.GetOutput().GetId())
+		outcome.Output, outcome.Counters = nil, nil
 		outcome.Class, outcome.Failure = classify(ctx, err, lease, job)
-		outcome.Counters = nil
 		return outcome
 	}
 	outcome.Counters = live.counters(outcome.GetCounters())
@@ -102,23 +102,6 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 		outcome.Class, outcome.Failure = pb.OutcomeClass_OUTCOME_CLASS_DONE_WITH_SKIPS, bad
 	}
 	return outcome
-}
-
-// abandon removes an output that was finished before the attempt failed.
-func (r *Runner) abandon(outcome *pb.Outcome, job *pb.JobContext) {
-	if ref := outcome.GetOutput(); ref != nil {
-		r.Drop(ref, job)
-		outcome.Output = nil
-	}
-}
-
-// Drop deletes the output of an attempt that lost.
-func (r *Runner) Drop(ref *pb.OutputRef, job *pb.JobContext) {
-	if ref.GetKind() == pb.OutputKind_OUTPUT_KIND_FILE {
-		r.folder(job).Remove(ref.GetId())
-		return
-	}
-	r.Spool.Drop(ref.GetId())
 }
 
 func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) (err error) {
@@ -234,7 +217,7 @@ func collectedFormat(lease *pb.Lease, job *pb.JobContext) pb.Format {
 // classify says how an attempt ended that returned an error.
 func classify(ctx context.Context, err error, lease *pb.Lease, job *pb.JobContext) (pb.OutcomeClass, *pb.Failure) {
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errTimeout):
+	case errors.Is(cause, ErrTimeout):
 		f := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_KILLED_TIME,
 			"the batch ran longer than the %s that the job allows", lease.GetTimeout().AsDuration())
 		return f.Class, withEvidence(f.Detail, err)

@@ -156,11 +156,6 @@ func (w *Writer) Abandon() {
 	}
 }
 
-// Remove deletes the output file of an attempt that lost.
-func (f *Folder) Remove(attempt string) {
-	os.Remove(filepath.Join(f.aside, attempt+f.extension))
-}
-
 // Commit moves the winners, given in source order, in place as part-00000 and
 // so on, and marks success. It can be done again after it was interrupted at
 // any point, with the same winners.

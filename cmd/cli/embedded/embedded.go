@@ -1,0 +1,149 @@
+// Package embedded runs a coordinator and a worker in this process, joined by an
+// in-memory connection: the same services and the same session as in a cluster.
+// How the two are wired, where their files lie and how much memory they get is
+// decided here; what they do is not.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/millrace/millrace/api"
+	"github.com/millrace/millrace/coordinator"
+	"github.com/millrace/millrace/worker/agent"
+	"github.com/millrace/millrace/worker/processor/function"
+)
+
+// The in-memory connection: what lies in it at once, in bytes, for each
+// direction, and what a stream may send before the other side has read it.
+const (
+	pipeBytes   = 1 << 20
+	windowBytes = 4 << 20
+)
+
+// Config says what the worker may use.
+type Config struct {
+	// Slots is how many batches run at once.
+	Slots int
+	// MemoryBytes is what all of them together may use.
+	MemoryBytes int64
+	// Folder holds intermediate outputs. It must exist, and is the caller's.
+	Folder string
+	// Labels are the worker's: it stands for a whole fleet.
+	Labels map[string]string
+	// Functions are the binary's own.
+	Functions *function.Registry
+	// Version is the program's.
+	Version string
+	// Logger takes what coordinator and worker have to say.
+	Logger *slog.Logger
+}
+
+// Cluster is a running coordinator with its one worker.
+type Cluster struct {
+	// Client leads to the coordinator.
+	Client *api.Client
+
+	listener *bufconn.Listener
+	server   *grpc.Server
+	conns    []*grpc.ClientConn
+	cancel   context.CancelFunc
+	ended    chan error // one for each of parts
+	parts    int
+}
+
+// Start starts both. They run until Close.
+func Start(config Config) (*Cluster, error) {
+	boss, err := coordinator.New(coordinator.Config{Logger: config.Logger})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Cluster{
+		listener: bufconn.Listen(pipeBytes), cancel: cancel, ended: make(chan error, 3),
+	}
+	c.server = grpc.NewServer(boss.ServerOptions()...)
+	boss.Register(c.server)
+	c.run(func() error { return boss.Run(ctx) })
+	c.run(func() error { return c.server.Serve(c.listener) })
+	if err := c.join(ctx, config); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// join makes the worker and the client, each with a connection of its own, so
+// that a result never stands in a lease's way.
+func (c *Cluster) join(ctx context.Context, config Config) error {
+	forWorker, err := c.dial()
+	if err != nil {
+		return err
+	}
+	forClient, err := c.dial()
+	if err != nil {
+		return err
+	}
+	c.Client = api.NewClient(forClient)
+	hand, err := agent.New(agent.Config{
+		Name: fmt.Sprintf("embedded-%d", os.Getpid()), Slots: config.Slots,
+		MemoryBytes: config.MemoryBytes, SpoolFolder: config.Folder, Labels: config.Labels,
+		Version: config.Version, Functions: config.Functions, Conn: forWorker, Logger: config.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	c.run(func() error { return hand.Run(ctx) })
+	return nil
+}
+
+func (c *Cluster) dial() (*grpc.ClientConn, error) {
+	conn, err := grpc.NewClient("passthrough:///embedded",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return c.listener.DialContext(ctx)
+		}),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(api.MaxMessageBytes), grpc.MaxCallSendMsgSize(api.MaxMessageBytes)),
+	)
+	if err == nil {
+		c.conns = append(c.conns, conn)
+	}
+	return conn, err
+}
+
+func (c *Cluster) run(part func() error) {
+	c.parts++
+	go func() { c.ended <- part() }()
+}
+
+// Close stops everything at once, and returns when all of it has ended. The
+// error is what a part had to say but that it was stopped.
+func (c *Cluster) Close() error {
+	c.cancel()
+	for _, conn := range c.conns {
+		conn.Close() // what it says of streams that end is what was asked for
+	}
+	c.server.Stop()
+	var faults []error
+	for range c.parts {
+		if err := <-c.ended; err != nil && !stopped(err) {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// stopped says whether err is only that Close was called.
+func stopped(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, grpc.ErrServerStopped)
+}

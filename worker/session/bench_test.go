@@ -6,8 +6,7 @@ import (
 )
 
 // attachedMachine is a machine with a session, as of second 0.
-func attachedMachine(tb testing.TB, c Config) *Machine {
-	tb.Helper()
+func attachedMachine(c Config) *Machine {
 	m := New(c)
 	m.Step(0, 1, Ticked{})
 	m.Step(0, 1, Opened{m.Session()})
@@ -19,7 +18,7 @@ func attachedMachine(tb testing.TB, c Config) *Machine {
 // time, in messages of 64.
 func BenchmarkLeaseCycle(b *testing.B) {
 	const burst = 64
-	m := attachedMachine(b, Config{Slots: burst})
+	m := attachedMachine(Config{Slots: burst})
 	grants := make([]Lease, burst)
 	acks := make([]Ack, burst)
 	next := BatchID(0)
@@ -43,7 +42,7 @@ func BenchmarkLeaseCycle(b *testing.B) {
 // timeout for each.
 func BenchmarkLeaseCycleHeld(b *testing.B) {
 	const held = 4000
-	m := attachedMachine(b, Config{Slots: 64})
+	m := attachedMachine(Config{Slots: 64})
 	grant := func(n BatchID) Response {
 		return Response{Grants: []Lease{{Fence: Fence{Job: 1, Batch: n, Attempt: 1, Term: 1}, Timeout: time.Hour}}}
 	}

@@ -131,7 +131,9 @@ func (m *Machine) opened(n Number) {
 	l.phase, l.sent, l.heard = attaching, m.now, m.now
 	a := &Attach{Session: n, Slots: m.config.Slots, Outputs: m.outputs.inventory()}
 	for e := range m.leases.finished.all {
-		a.Outcomes = append(a.Outcomes, e.outcome)
+		o, lease := e.outcome, e.lease
+		o.Granted = &lease
+		a.Outcomes = append(a.Outcomes, o)
 	}
 	for e := range m.leases.running.all {
 		m.enlist(a, e)

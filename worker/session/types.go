@@ -106,6 +106,9 @@ type Outcome struct {
 	Elapsed time.Duration
 	// Body is counters, failure and plan, for the shell alone.
 	Body any
+	// Granted is the lease, and set only in an inventory: its reader may be a
+	// coordinator that did not grant it.
+	Granted *Lease
 }
 
 // Held is a lease in the inventory.

@@ -8,10 +8,10 @@ import "C"
 
 import (
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/cdata"
 	bindings "github.com/duckdb/duckdb-go-bindings"
 )
@@ -78,13 +78,10 @@ func appendRows(rows [][]string, batch arrow.RecordBatch) [][]string {
 	return rows
 }
 
-// cell is a value as text.
+// cell is a value as text, in memory of its own: the batch's is DuckDB's.
 func cell(column arrow.Array, i int) string {
 	if column.IsNull(i) {
 		return ""
 	}
-	if text, ok := column.(*array.String); ok {
-		return string([]byte(text.Value(i))) // the batch's memory is DuckDB's
-	}
-	return column.ValueStr(i)
+	return strings.Clone(column.ValueStr(i))
 }

@@ -21,7 +21,9 @@ type DB struct {
 	db   bindings.Database
 	conn bindings.Connection
 	opts Options
-	lock sync.Mutex // held while a query runs
+
+	lock    sync.Mutex // held while a query runs
+	streams streams
 }
 
 // Open starts an instance. It may read files until Lock is called; nothing is
@@ -100,6 +102,7 @@ func (d *DB) Close() error {
 	defer d.lock.Unlock()
 	bindings.Disconnect(&d.conn)
 	bindings.Close(&d.db)
+	d.streams.free()
 	return nil
 }
 

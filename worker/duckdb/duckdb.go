@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	pb "github.com/millrace/millrace/api/millracev1"
 )
 
 // ErrNotBuilt is what every function of a build without cgo answers.
@@ -113,4 +115,13 @@ func QuoteString(text string) string {
 // QuoteName is name as a quoted SQL identifier.
 func QuoteName(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// ColumnList is columns as they stand in a CREATE TABLE.
+func ColumnList(columns []*pb.Column) string {
+	list := make([]string, len(columns))
+	for i, column := range columns {
+		list[i] = QuoteName(column.Name) + " " + column.Type
+	}
+	return strings.Join(list, ", ")
 }

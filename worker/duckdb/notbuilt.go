@@ -11,6 +11,9 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 )
 
+// StreamFunction is the table function of streams; there is none.
+const StreamFunction = "millrace_stream"
+
 // DB is an instance of DuckDB; there is none in this build.
 type DB struct{}
 
@@ -35,10 +38,11 @@ func (*DB) Describe(context.Context, string) ([]*pb.Column, error) { return nil,
 // Query answers ErrNotBuilt.
 func (*DB) Query(context.Context, string) (*Result, error) { return nil, ErrNotBuilt }
 
-// Scan answers ErrNotBuilt.
-func (*DB) Scan(context.Context, string, *arrow.Schema, processor.Records) (*Stream, error) {
-	return nil, ErrNotBuilt
-}
+// Attach answers ErrNotBuilt.
+func (*DB) Attach(*Stream) error { return ErrNotBuilt }
+
+// Reads answers ErrNotBuilt.
+func (*DB) Reads(string) (int, error) { return 0, ErrNotBuilt }
 
 // Load answers ErrNotBuilt.
 func (*DB) Load(context.Context, string, []*pb.Column, processor.Records) error { return ErrNotBuilt }
@@ -59,6 +63,12 @@ func (*Result) Close() {}
 
 // Stream is a stream of records that a query can read.
 type Stream struct{}
+
+// NewStream answers ErrNotBuilt.
+func NewStream(context.Context, processor.Records) (*Stream, error) { return nil, ErrNotBuilt }
+
+// Schema is nil.
+func (*Stream) Schema() *arrow.Schema { return nil }
 
 // Err is ErrNotBuilt.
 func (*Stream) Err() error { return ErrNotBuilt }

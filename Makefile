@@ -41,6 +41,6 @@ nocgo: ## Check what is there without cgo: everything but SQL.
 	CGO_ENABLED=0 go test -short ./cmd/... ./worker/...
 
 bench: ## Measure: ratios against other programs, side by side.
-	scripts/bench
+	go run ./scripts/bench
 
 check: lint proto nocgo test race ## All that CI runs.

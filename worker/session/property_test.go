@@ -162,21 +162,21 @@ func (w *world) pick(of map[Fence]bool, name string) (Fence, bool) {
 func (w *world) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"pass": func(t *rapid.T) {
-			w.now = w.now.Add(time.Duration(rapid.IntRange(1, 4000).Draw(t, "ms")) * time.Millisecond)
+			w.now = w.now.Add(time.Duration(rapid.IntRange(1, 2000).Draw(t, "ms")) * time.Millisecond)
 			w.step(Ticked{})
 		},
-		"open": func(*rapid.T) {
-			if w.m.link.phase == connecting {
-				w.opened = true
-				w.step(Opened{w.link})
+		"open": func(*rapid.T) { w.open() },
+		"attach": func(t *rapid.T) {
+			w.open()
+			w.attach(rapid.Bool().Draw(t, "keep"))
+		},
+		"break": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "now") == 7 {
+				w.up = false
+				w.step(Broken{w.link})
 			}
 		},
-		"attach": func(t *rapid.T) { w.attach(rapid.Bool().Draw(t, "keep")) },
-		"break": func(*rapid.T) {
-			w.up = false
-			w.step(Broken{w.link})
-		},
-		"grant": func(t *rapid.T) { w.grant(rapid.IntRange(0, 5).Draw(t, "alone") == 0) },
+		"grant": func(t *rapid.T) { w.grant(rapid.IntRange(0, 9).Draw(t, "alone") == 7) },
 		"finish": func(t *rapid.T) {
 			if f, ok := w.pick(w.running, "which"); ok {
 				w.finish(f, Class(rapid.IntRange(1, 8).Draw(t, "class")))
@@ -195,10 +195,17 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"heard": func(*rapid.T) { w.hear(Response{Heartbeat: w.m.link.sequence}) },
 		"drain": func(t *rapid.T) {
-			if rapid.IntRange(0, 9).Draw(t, "now") == 0 {
+			if rapid.IntRange(0, 99).Draw(t, "now") == 57 { // the ends of a range are drawn often
 				w.step(DrainAsked{})
 			}
 		},
+	}
+}
+
+func (w *world) open() {
+	if w.m.link.phase == connecting {
+		w.opened = true
+		w.step(Opened{w.link})
 	}
 }
 

@@ -7,10 +7,10 @@ package function
 
 import (
 	"context"
+	"errors"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/exchange/sorted"
-	"github.com/millrace/millrace/worker/processor"
 )
 
 // Key is what values can be emitted under.
@@ -34,11 +34,63 @@ type Function struct {
 	phases map[pb.FunctionPhase]phase
 }
 
-// phase runs one phase of a function for one attempt, in the caller's goroutine.
-type phase func(ctx context.Context, a *processor.Attempt, in processor.Input, out processor.Output) error
+// phase runs one phase of a function for one attempt.
+type phase func(ctx context.Context, e *env) error
 
 // Name is the function's name.
 func (f Function) Name() string { return f.name }
 
 // Info is what a planner needs to know of it.
 func (f Function) Info() Info { return f.info }
+
+// Map makes a function that is called for each record.
+func Map[R, O any](name string, f func(record R, emit func(O)) error) Function {
+	read, faultIn := recordsOf[R]()
+	emitter, columns, faultOut := emitterOf[O]()
+	return Function{
+		name: name, info: Info{Columns: columns}, fault: errors.Join(faultIn, faultOut),
+		phases: map[pb.FunctionPhase]phase{
+			pb.FunctionPhase_FUNCTION_PHASE_MAP: func(ctx context.Context, e *env) error {
+				emit, finish := emitter(ctx, e)
+				if err := read(ctx, e, func(record R) error { return f(record, emit) }); err != nil {
+					return err
+				}
+				return finish()
+			},
+		},
+	}
+}
+
+// Batch makes a function that sees all records of a batch.
+func Batch[R, O any](name string, f func(ctx context.Context, batch *Input[R], emit func(O)) error) Function {
+	read, faultIn := recordsOf[R]()
+	emitter, columns, faultOut := emitterOf[O]()
+	return Function{
+		name: name, info: Info{Columns: columns}, fault: errors.Join(faultIn, faultOut),
+		phases: map[pb.FunctionPhase]phase{
+			pb.FunctionPhase_FUNCTION_PHASE_MAP: func(ctx context.Context, e *env) error {
+				emit, finish := emitter(ctx, e)
+				input := &Input[R]{ctx: ctx, env: e, read: read}
+				if err := errors.Join(f(ctx, input, emit), input.err); err != nil {
+					return err
+				}
+				return finish()
+			},
+		},
+	}
+}
+
+// Keyed makes a function that emits values under keys.
+func Keyed[R any, K Key, V any](name string, f func(record R, emit func(K, V)) error, combine func(a, b V) V) Function {
+	read, faultIn := recordsOf[R]()
+	k := keyed[R, K, V]{read: read, f: f, combine: combine}
+	columns, faultOut := k.prepare()
+	return Function{
+		name: name, info: Info{Keyed: true, Columns: columns}, fault: errors.Join(faultIn, faultOut),
+		phases: map[pb.FunctionPhase]phase{
+			pb.FunctionPhase_FUNCTION_PHASE_MAP:     k.run,
+			pb.FunctionPhase_FUNCTION_PHASE_COMBINE: k.merge(false),
+			pb.FunctionPhase_FUNCTION_PHASE_REDUCE:  k.merge(true),
+		},
+	}
+}

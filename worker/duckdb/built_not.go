@@ -1,0 +1,6 @@
+//go:build !cgo
+
+package duckdb
+
+// Built says whether this build has SQL.
+const Built = false

@@ -1,0 +1,396 @@
+// Package agent is a worker as it runs: the thin shell around the session
+// machine. It moves messages between the machine and the coordinator, runs the
+// attempts that the machine starts, and uploads outputs when asked. What starts
+// when, and what may be reported, is decided by worker/session; how a batch is
+// computed, by worker/attempt.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/attempt"
+	"github.com/millrace/millrace/worker/exchange"
+	"github.com/millrace/millrace/worker/processor/function"
+	"github.com/millrace/millrace/worker/session"
+)
+
+// DefaultSpoolBytes bounds the spool when Config says nothing.
+const DefaultSpoolBytes = 64 << 30
+
+// inboxSize bounds the events that wait for the agent's goroutine. Its senders
+// wait when it is full.
+const inboxSize = 4096
+
+// Config is what a worker is made with.
+type Config struct {
+	// Name is the worker's name, unique in the fleet.
+	Name string
+	// Slots is how many batches run at once, 1 to session.MaxSlots.
+	Slots int
+	// MemoryBytes is what all slots together may use for batches.
+	MemoryBytes int64
+	// SpoolFolder is where the spool's own folder is made.
+	SpoolFolder string
+	// SpoolBytes bounds the spool; DefaultSpoolBytes when 0.
+	SpoolBytes int64
+	// Labels say which jobs it may run.
+	Labels map[string]string
+	// Version is its program's.
+	Version string
+	// Functions are the binary's own; none when nil.
+	Functions *function.Registry
+	// Conn leads to the coordinator.
+	Conn grpc.ClientConnInterface
+	// Logger takes a line for each transition; slog's default when nil.
+	Logger *slog.Logger
+}
+
+// check returns all that is wrong with the configuration.
+func (c *Config) check() error {
+	var faults []error
+	if c.Name == "" || len(c.Name) > 63 {
+		faults = append(faults, fmt.Errorf("a worker's name has 1 to 63 bytes, not %d", len(c.Name)))
+	}
+	if c.MemoryBytes <= 0 {
+		faults = append(faults, fmt.Errorf("a worker's memory is %d bytes; give more than 0", c.MemoryBytes))
+	}
+	if c.SpoolBytes < 0 {
+		faults = append(faults, fmt.Errorf("a worker's spool is %d bytes; give more than 0", c.SpoolBytes))
+	}
+	if c.Conn == nil {
+		faults = append(faults, errors.New("a worker needs a connection to its coordinator"))
+	}
+	faults = append(faults, session.Config{Slots: c.Slots}.Check())
+	return errors.Join(faults...)
+}
+
+// Agent is a worker. Everything but the channels and the configuration belongs
+// to the goroutine of Run.
+type Agent struct {
+	config  Config
+	log     *slog.Logger
+	client  pb.WorkerServiceClient
+	machine *session.Machine
+	started time.Time // the machine's time counts from here
+
+	inbox   chan event
+	drain   chan time.Duration
+	wake    *time.Timer
+	workers sync.WaitGroup // attempts and uploads
+	leave   bool
+
+	spool     *exchange.Spool
+	runner    *attempt.Runner
+	admission *admission
+	link      *link
+	contexts  map[string]*pb.JobContext // by digest
+	running   map[session.Fence]*running
+	slots     chan *running // to the goroutines that run attempts
+	ending    map[uint64]bool
+}
+
+// event is something for the agent's goroutine: an event of the machine's, or
+// a response that has to be decoded first.
+type event struct {
+	machine  session.Event
+	session  session.Number
+	response *pb.SessionResponse
+}
+
+// running is an attempt under way.
+type running struct {
+	fence  session.Fence
+	work   *work
+	live   attempt.Live
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// work is what a lease asks for.
+type work struct {
+	lease *pb.Lease
+	job   *pb.JobContext
+}
+
+// New makes a worker. Its spool is made, and what crashed workers left in the
+// same folder is removed; nothing runs yet.
+func New(config Config) (*Agent, error) {
+	if config.SpoolBytes == 0 {
+		config.SpoolBytes = DefaultSpoolBytes
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	if config.Functions == nil {
+		config.Functions, _ = function.NewRegistry()
+	}
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	spool, err := exchange.Open(config.SpoolFolder, config.Name, config.SpoolBytes)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		config: config, log: config.Logger, client: pb.NewWorkerServiceClient(config.Conn),
+		machine: session.New(session.Config{
+			Slots: config.Slots, Session: session.Number(time.Now().UnixNano()),
+		}),
+		started: time.Now(),
+		inbox:   make(chan event, inboxSize), drain: make(chan time.Duration, 1),
+		wake: time.NewTimer(0), spool: spool, admission: newAdmission(spool),
+		contexts: map[string]*pb.JobContext{}, running: map[session.Fence]*running{},
+		slots: make(chan *running, config.Slots), ending: map[uint64]bool{},
+	}
+	a.runner = attempt.NewRunner(attempt.Config{
+		Worker: config.Name, Slots: config.Slots, MemoryBytes: config.MemoryBytes,
+		Spool: spool, Plan: a.plan, Steps: a.step,
+	})
+	return a, nil
+}
+
+// Drain asks the worker to leave: running batches may finish within the time
+// given (the default when 0), waiting ones go back.
+func (a *Agent) Drain(within time.Duration) {
+	select {
+	case a.drain <- within:
+	default: // it has been asked already
+	}
+}
+
+// Run takes part until the worker has drained, or until ctx ends, which stops
+// everything at once. It returns when all that it started has ended, and the
+// spool is gone.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer a.wake.Stop()
+	for range a.config.Slots {
+		go a.runSlot()
+	}
+	a.handle(ctx, event{machine: session.Ticked{}})
+	for !a.leave && ctx.Err() == nil {
+		a.wait(ctx)
+	}
+	cancel()
+	return errors.Join(context.Cause(ctx), a.close())
+}
+
+// wait waits for the next thing to happen, and handles it with all else that
+// happened meanwhile.
+func (a *Agent) wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case e := <-a.inbox:
+		a.handle(ctx, e)
+	case within := <-a.drain:
+		a.log.Info("worker drains", "worker", a.config.Name)
+		a.handle(ctx, event{machine: session.DrainAsked{Within: within}})
+	case <-a.wake.C:
+		a.handle(ctx, event{machine: session.Ticked{}})
+	}
+	for range len(a.inbox) {
+		a.handle(ctx, <-a.inbox)
+	}
+	a.flush()
+}
+
+// close stops what runs, and waits for it.
+func (a *Agent) close() error {
+	for _, r := range a.running {
+		r.cancel(attempt.ErrDrained)
+	}
+	a.disconnect()
+	close(a.slots)
+	done := make(chan struct{})
+	go func() { a.workers.Wait(); close(done) }()
+	for {
+		select {
+		case <-a.inbox: // attempts still tell how they ended
+		case <-done:
+			return errors.Join(a.runner.Close(), a.spool.Close())
+		}
+	}
+}
+
+// post tells the agent's goroutine of an event.
+func (a *Agent) post(e event) { a.inbox <- e }
+
+// handle steps the machine and does what it wants.
+func (a *Agent) handle(ctx context.Context, e event) {
+	input := e.machine
+	if e.response != nil {
+		a.learn(ctx, e.response)
+		input = session.Received{Session: e.session, Response: a.decode(e.response)}
+	}
+	if finished, ok := input.(session.Finished); ok {
+		a.forget(finished.Outcome.Fence)
+	}
+	now := session.Time(time.Since(a.started))
+	for _, effect := range a.machine.Step(now, rand.Uint64(), input) {
+		a.do(ctx, effect)
+	}
+}
+
+func (a *Agent) do(ctx context.Context, effect session.Effect) {
+	switch e := effect.(type) {
+	case session.Connect:
+		a.connect(ctx, e.Session)
+	case session.Send:
+		a.send(e)
+	case session.SendHeartbeat:
+		a.heartbeat(e)
+	case session.Start:
+		a.start(ctx, e.Lease)
+	case session.Kill:
+		a.kill(e)
+	case session.Suspend, session.Resume:
+		// All that an attempt publishes is its outcome, which the machine
+		// holds back: its files lie in the spool or aside in the sink, and a
+		// commit moves the same winners whoever does it.
+	case session.DropOutput:
+		a.spool.Drop(string(e.ID))
+		a.admission.changed()
+	case session.EndJob:
+		a.ending[uint64(e.Job)] = true
+		a.endJobs()
+	case session.Leave:
+		a.leave = true
+	case session.WakeAt:
+		a.wake.Reset(max(0, e.At.Sub(session.Time(time.Since(a.started)))))
+	default:
+		panic(fmt.Sprintf("agent: unknown effect %T", e))
+	}
+}
+
+func (a *Agent) start(ctx context.Context, lease session.Lease) {
+	r := &running{fence: lease.Fence, work: lease.Work.(*work)}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	a.running[lease.Fence] = r
+	a.workers.Add(1)
+	a.admission.enter(r)
+	a.slots <- r
+}
+
+func (a *Agent) kill(e session.Kill) {
+	r := a.running[e.Fence]
+	if r == nil {
+		return
+	}
+	switch e.Why {
+	case session.KillTimeout:
+		r.cancel(attempt.ErrTimeout)
+	case session.KillDrain:
+		r.cancel(attempt.ErrDrained)
+	default:
+		r.cancel(attempt.ErrRevoked)
+	}
+}
+
+// runSlot runs attempts, one after the other.
+func (a *Agent) runSlot() {
+	for r := range a.slots {
+		var outcome *pb.Outcome
+		if err := a.admission.wait(r); err != nil {
+			outcome = &pb.Outcome{Fence: r.work.lease.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_CANCELLED}
+		} else {
+			outcome = a.runner.Run(r.ctx, r.work.lease, r.work.job, &r.live)
+		}
+		a.admission.leave(r)
+		r.cancel(nil)
+		a.post(event{machine: session.Finished{Outcome: machineOutcome(outcome, r.work.lease)}})
+		a.workers.Done()
+	}
+}
+
+// forget ends the agent's part in an attempt that has ended.
+func (a *Agent) forget(fence session.Fence) {
+	delete(a.running, fence)
+	a.endJobs()
+}
+
+// endJobs cleans up after the jobs that are over, once nothing of theirs runs.
+func (a *Agent) endJobs() {
+	for job := range a.ending {
+		if a.runs(job) {
+			continue
+		}
+		delete(a.ending, job)
+		var known *pb.JobContext
+		for digest, c := range a.contexts {
+			if c.GetJob() == job {
+				known = c
+				delete(a.contexts, digest)
+			}
+		}
+		if err := a.runner.EndJob(job, known); err != nil {
+			a.log.Warn("files of a job could not be removed", "job", job, "error", err)
+		}
+		a.admission.changed()
+	}
+}
+
+func (a *Agent) runs(job uint64) bool {
+	for fence := range a.running {
+		if uint64(fence.Job) == job {
+			return true
+		}
+	}
+	return false
+}
+
+// upload sends one output that the coordinator asked for.
+func (a *Agent) upload(ctx context.Context, send *pb.Send) {
+	defer a.workers.Done()
+	stream, err := a.client.Upload(ctx)
+	if err != nil {
+		a.log.Debug("an upload was not taken", "output", send.GetOutput().GetId(), "error", err)
+		return
+	}
+	failed := a.copyOutput(stream, send)
+	if failed != nil {
+		stream.Send(&pb.UploadRequest{Ticket: send.GetTicket(), Failure: failed}) // an error ends the stream, and shows below
+	}
+	if _, err := stream.CloseAndRecv(); err != nil {
+		a.log.Debug("an upload ended early", "output", send.GetOutput().GetId(), "error", err)
+	}
+}
+
+// uploadChunk is how many bytes of an output go in one message.
+const uploadChunk = 256 << 10
+
+func (a *Agent) copyOutput(stream grpc.ClientStreamingClient[pb.UploadRequest, pb.UploadResponse], send *pb.Send) *pb.Failure {
+	output, err := a.spool.Get(send.GetOutput())
+	if err != nil {
+		return &pb.Failure{Message: err.Error(), ExitStatus: -1}
+	}
+	defer output.Close()
+	message := &pb.UploadRequest{Ticket: send.GetTicket()}
+	buffer := make([]byte, min(uploadChunk, max(1, send.GetOutput().GetBytes())))
+	for {
+		n, err := output.Read(buffer)
+		message.Data = buffer[:n]
+		if n > 0 || message.GetTicket() != "" {
+			if stream.Send(message) != nil {
+				return nil // the receiver has ended, and says why
+			}
+			message = &pb.UploadRequest{}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return &pb.Failure{Message: fmt.Sprintf("read an output: %v", err), ExitStatus: -1}
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/session"
+)
+
+// link is one session's stream. What gathers while a message is being written
+// goes out in the next one; a heartbeat waits for no more than that.
+type link struct {
+	number session.Number
+	cancel context.CancelFunc
+	wake   chan struct{}
+
+	mu      sync.Mutex
+	message session.Message
+	pending bool // message holds something
+	beat    *pb.Heartbeat
+}
+
+// connect opens a stream for a session, in place of the one before.
+func (a *Agent) connect(ctx context.Context, number session.Number) {
+	a.disconnect()
+	ctx, cancel := context.WithCancel(ctx)
+	l := &link{number: number, cancel: cancel, wake: make(chan struct{}, 1)}
+	a.link = l
+	a.workers.Add(1)
+	go func() {
+		defer a.workers.Done()
+		defer cancel()
+		err := a.serve(ctx, l)
+		if ctx.Err() == nil {
+			a.log.Debug("the session broke", "worker", a.config.Name, "session", number, "error", err)
+		}
+		a.post(event{machine: session.Broken{Session: number}})
+	}()
+}
+
+func (a *Agent) disconnect() {
+	if a.link != nil {
+		a.link.cancel()
+		a.link = nil
+	}
+}
+
+// serve opens the stream and reads it until it ends.
+func (a *Agent) serve(ctx context.Context, l *link) error {
+	stream, err := a.client.Session(ctx)
+	if err != nil {
+		return err
+	}
+	a.post(event{machine: session.Opened{Session: l.number}})
+	written := make(chan error, 1)
+	go func() { written <- a.write(ctx, l, stream) }()
+	for err == nil {
+		var response *pb.SessionResponse
+		if response, err = stream.Recv(); err == nil {
+			a.post(event{session: l.number, response: response})
+		}
+	}
+	l.cancel()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, <-written)
+}
+
+// write sends what gathers, until the link ends.
+func (a *Agent) write(ctx context.Context, l *link, stream grpc.BidiStreamingClient[pb.SessionRequest, pb.SessionResponse]) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+		}
+		if err := stream.Send(a.encode(l.take())); err != nil {
+			l.cancel()
+			return err
+		}
+	}
+}
+
+func (l *link) take() (session.Message, *pb.Heartbeat) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	message, beat := l.message, l.beat
+	l.message, l.beat, l.pending = session.Message{}, nil, false
+	return message, beat
+}
+
+// send adds to what goes out; it goes with the next flush.
+func (a *Agent) send(e session.Send) {
+	l := a.link
+	if l == nil || l.number != e.Session {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.message.Merge(e.Message)
+	l.pending = true
+}
+
+// flush has the writer take what gathered.
+func (a *Agent) flush() {
+	if a.link == nil {
+		return
+	}
+	a.link.mu.Lock()
+	pending := a.link.pending
+	a.link.mu.Unlock()
+	if pending {
+		a.link.wakeUp()
+	}
+}
+
+func (l *link) wakeUp() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// heartbeat sends a heartbeat with the progress of all that runs.
+func (a *Agent) heartbeat(e session.SendHeartbeat) {
+	l := a.link
+	if l == nil || l.number != e.Session {
+		return
+	}
+	beat := &pb.Heartbeat{Sequence: e.Sequence}
+	for _, r := range a.running {
+		beat.Progress = append(beat.Progress, r.live.Progress(r.work.lease.GetFence()))
+	}
+	l.mu.Lock()
+	l.beat = beat
+	l.mu.Unlock()
+	l.wakeUp()
+}

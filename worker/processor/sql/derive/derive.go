@@ -9,7 +9,11 @@ package derive
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 )
@@ -86,4 +90,208 @@ func (r *Refusal) Error() string { return r.Message }
 
 func refuse(format string, args ...any) error {
 	return &Refusal{Message: fmt.Sprintf(format, args...), Position: -1}
+}
+
+// deriver is what one derivation knows.
+type deriver struct {
+	q Querier
+	// columns are those of the input.
+	columns []*pb.Column
+	natures natures
+	// empties are tables without rows, by the query that makes them.
+	empties map[string]node
+}
+
+// Derive makes the stages of a user's query over `input`, whose columns are
+// given, or over `batch`. A query that is wrong in itself is a *Refusal.
+func Derive(ctx context.Context, q Querier, query string, columns []*pb.Column) (*Derivation, error) {
+	t, err := parse(ctx, q, query)
+	if err != nil {
+		return nil, err
+	}
+	inputs, batches, err := check(t.root())
+	switch {
+	case err != nil:
+		return nil, err
+	case inputs == 0 && batches == 0:
+		return nil, refuse("the query reads no data: write FROM input (all of it) or FROM batch (each micro-batch)")
+	case inputs > 0 && batches > 0:
+		return nil, refuse("the query reads both input and batch: write FROM input (all of it) or FROM batch (each micro-batch)")
+	}
+	d := &deriver{q: q, columns: columns, empties: map[string]node{}}
+	if d.natures, err = lookUp(ctx, q, t.root()); err != nil {
+		return nil, err
+	}
+	if err := freeze(ctx, q, t, d.taken(t.root())); err != nil {
+		return nil, err
+	}
+	result, err := d.describe(ctx, t, columns)
+	if err != nil {
+		return nil, err
+	}
+	if batches > 0 {
+		return d.direct(ctx, t, result, "the query reads batch: each micro-batch is answered on its own")
+	}
+	return d.overInput(ctx, t, inputs, result)
+}
+
+// taken are names that mean a column: of the input, or one that the query
+// makes.
+func (d *deriver) taken(root node) map[string]bool {
+	taken := map[string]bool{}
+	for _, c := range d.columns {
+		taken[strings.ToLower(c.GetName())] = true
+	}
+	walk(root, func(n node) bool {
+		taken[strings.ToLower(text(n, "alias"))] = true
+		for _, v := range list(n, "column_name_alias") {
+			taken[strings.ToLower(fmt.Sprint(v))] = true
+		}
+		return true
+	})
+	return taken
+}
+
+func (d *deriver) overInput(ctx context.Context, t *tree, inputs int, result []*pb.Column) (*Derivation, error) {
+	out, err := d.split(ctx, t.copy(), inputs, result)
+	var why unsplittable
+	if errors.As(err, &why) {
+		return d.one(ctx, t, result, string(why))
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.PerBatch = d.perBatch()
+	return out, nil
+}
+
+// perBatch are the functions that give other values in each batch.
+func (d *deriver) perBatch() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(d.natures)) {
+		if d.natures[name] == volatile {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (d *deriver) direct(ctx context.Context, t *tree, result []*pb.Column, reason string) (*Derivation, error) {
+	overBatch(t.root())
+	query, err := printOne(ctx, d.q, t)
+	return &Derivation{
+		Kind: Direct, Partial: query, PartialColumns: result, ResultColumns: result,
+		Reason: reason, PerBatch: d.perBatch(),
+	}, err
+}
+
+func (d *deriver) one(ctx context.Context, t *tree, result []*pb.Column, why string) (*Derivation, error) {
+	overBatch(t.root())
+	query, err := printOne(ctx, d.q, t)
+	return &Derivation{
+		Kind: One, Merge: query, MergeColumns: d.columns, ResultColumns: result,
+		Reason: "one batch: " + why,
+	}, err
+}
+
+// split makes the stages of a query over input, or says by unsplittable why
+// there can be only one.
+func (d *deriver) split(ctx context.Context, t *tree, inputs int, result []*pb.Column) (*Derivation, error) {
+	if inputs > 1 {
+		return nil, unsplittable("the query reads input more than once")
+	}
+	s, err := d.findSpot(t)
+	if err != nil {
+		return nil, err
+	}
+	notRows := d.rowwise(s.target)
+	if s.root && notRows == nil && len(list(s.target, "modifiers")) == 0 {
+		return d.direct(ctx, t, result, "rows are filtered and projected: each batch is answered on its own, in source order")
+	}
+	if names := d.perBatch(); len(names) > 0 {
+		return nil, unsplittable(names[0] + " gives another value each time")
+	}
+	columns, err := d.describe(ctx, statement(s.alone()), d.columns)
+	if err != nil {
+		return nil, unsplittable("its SELECT over input can't stand alone")
+	}
+	var parts *split
+	switch {
+	case notRows == nil:
+		parts, err = d.splitRows(ctx, s, columns)
+	case d.grouped(s.target):
+		parts, err = d.splitGroups(ctx, s, columns)
+	default:
+		err = notRows
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.assemble(ctx, t, s, parts, result)
+}
+
+// assemble puts the merge in the place of what was split, and has DuckDB check
+// all queries against what they are given.
+func (d *deriver) assemble(ctx context.Context, t *tree, s *spot, parts *split, result []*pb.Column) (*Derivation, error) {
+	s.replace(parts.merge)
+	s.forget(t.root())
+	merge, err := d.mergeQuery(ctx, t, parts.columns, result)
+	if err != nil {
+		return nil, err
+	}
+	out := &Derivation{
+		Kind: PartialMerge, Partial: parts.partial, PartialColumns: parts.columns,
+		Combine: parts.combine, Merge: merge, MergeColumns: parts.columns,
+		ResultColumns: result, Reason: parts.reason, PrefixLimit: parts.prefix,
+	}
+	if err := d.verify(ctx, out.Partial, d.columns, out.PartialColumns); err != nil {
+		return nil, fmt.Errorf("partial query: %w", err)
+	}
+	if out.Combine == "" {
+		return out, nil
+	}
+	if err := d.verify(ctx, out.Combine, out.PartialColumns, out.PartialColumns); err != nil {
+		return nil, fmt.Errorf("combining query: %w", err)
+	}
+	return out, nil
+}
+
+// verify sees to it that a query that was made here answers what it should.
+func (d *deriver) verify(ctx context.Context, query string, over, want []*pb.Column) error {
+	got, err := d.describeText(ctx, query, over)
+	if err != nil {
+		return unsplittable("its parts do not bind: " + err.Error())
+	}
+	if !sameTypes(got, want) {
+		return unsplittable("its parts do not keep the types")
+	}
+	return nil
+}
+
+// mergeQuery prints the merge; columns whose types it would change are cast.
+func (d *deriver) mergeQuery(ctx context.Context, t *tree, over, result []*pb.Column) (string, error) {
+	query, err := printOne(ctx, d.q, t)
+	if err != nil {
+		return "", err
+	}
+	got, err := d.describe(ctx, t, over)
+	switch {
+	case err != nil:
+		return "", unsplittable("its merge does not bind: " + err.Error())
+	case len(got) != len(result):
+		return "", unsplittable("its merge does not keep the columns")
+	case sameTypes(got, result) && sameNames(got, result):
+		return query, nil
+	}
+	inner, items := make([]string, len(got)), make([]string, len(got))
+	for i, c := range result {
+		inner[i] = quote(rowName(i, len(got)))
+		items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", inner[i], c.GetType(), quote(c.GetName()))
+	}
+	query = fmt.Sprintf("SELECT %s FROM (%s) AS merged(%s)", strings.Join(items, ", "), query, strings.Join(inner, ", "))
+	return query, d.verify(ctx, query, over, result)
+}
+
+func sameNames(a, b []*pb.Column) bool {
+	return slices.EqualFunc(a, b, func(a, b *pb.Column) bool { return a.GetName() == b.GetName() })
 }

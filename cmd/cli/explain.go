@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/google/shlex"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+)
+
+// explain tells the plan of a job that was only planned.
+func (r *job) explain(last *pb.Job) error {
+	told, err := r.client.Explain(context.Background(), last.GetId())
+	if err != nil {
+		return failed(err)
+	}
+	if r.app.json {
+		data, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(told)
+		if err != nil {
+			return failed(err)
+		}
+		return r.app.printJSON(json.RawMessage(data))
+	}
+	var b strings.Builder
+	writePlan(&b, told)
+	if notes := unsaid(last.GetNotes(), told.GetPlan()); len(notes) > 0 {
+		fmt.Fprintf(&b, "notes\n%s\n", indented(strings.Join(notes, "\n"), "  "))
+	}
+	_, err = io.WriteString(r.app.stdout, b.String())
+	return err
+}
+
+// unsaid are the notes that the plan does not hold already.
+func unsaid(notes []string, plan *pb.Plan) []string {
+	var left []string
+	for _, note := range notes {
+		said := slices.ContainsFunc(plan.GetStages(), func(s *pb.StagePlan) bool { return s.GetReason() == note })
+		if !said && !slices.Contains(left, note) {
+			left = append(left, note)
+		}
+	}
+	return left
+}
+
+func writePlan(to io.Writer, told *pb.ExplainJobResponse) {
+	plan := told.GetPlan()
+	fmt.Fprintf(to, "source: %s\n", sourceLine(plan, told.GetFragments()))
+	writeColumns(to, plan.GetColumns())
+	for i, stage := range plan.GetStages() {
+		writeStage(to, i, stage)
+	}
+	fmt.Fprintf(to, "result: %s\n", orElse(api.ShortName(plan.GetResultFormat()), "as the last stage makes it"))
+	writeColumns(to, plan.GetResultColumns())
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// sourceLine says how much there is, of what.
+func sourceLine(plan *pb.Plan, fragments int64) string {
+	if len(plan.GetFragments()) > 0 && plan.GetFragments()[0].GetPath() == "" {
+		return "inline records"
+	}
+	var bytes int64
+	for _, fragment := range plan.GetFragments() {
+		bytes += fragment.GetSizeBytes()
+	}
+	atLeast := ""
+	if fragments > int64(len(plan.GetFragments())) {
+		atLeast = "at least "
+	}
+	line := fmt.Sprintf("%s, %s%s, %s", count(fragments, "file", "files"), atLeast, size(bytes), api.ShortName(plan.GetFormat()))
+	if csv := plan.GetCsv(); csv != nil {
+		line += fmt.Sprintf(" (delimiter %q, quote %q, header %t)", csv.GetDelimiter(), csv.GetQuote(), csv.GetHeader())
+	}
+	return line
+}
+
+// maxColumns is how many columns are told.
+const maxColumns = 50
+
+func writeColumns(to io.Writer, columns []*pb.Column) {
+	if len(columns) == 0 {
+		return
+	}
+	var names []string
+	for _, column := range columns[:min(len(columns), maxColumns)] {
+		names = append(names, strings.TrimSpace(column.GetName()+" "+column.GetType()))
+	}
+	if more := len(columns) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	fmt.Fprintf(to, "  columns: %s\n", strings.Join(names, ", "))
+}
+
+func writeStage(to io.Writer, i int, stage *pb.StagePlan) {
+	input := "reads the source, " + cutLine(stage.GetCut())
+	if stage.GetInput() == pb.StageInput_STAGE_INPUT_COLLECT {
+		input = "collects all outputs of the stage before in one batch"
+	}
+	fmt.Fprintf(to, "stage %d%s: %s\n", i+1, prefixed(" ", stage.GetName()), input)
+	if stage.GetReason() != "" {
+		fmt.Fprintf(to, "  why: %s\n", stage.GetReason())
+	}
+	for _, step := range stage.GetSteps() {
+		writeStep(to, "step", step)
+	}
+	if stage.GetCombine() != nil {
+		writeStep(to, "merges neighbours by", stage.GetCombine())
+	}
+	if len(stage.GetRequires()) > 0 {
+		fmt.Fprintf(to, "  needs: %s\n", strings.Join(stage.GetRequires(), ", "))
+	}
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+// cutLine says how the source is cut.
+func cutLine(cut *pb.Cut) string {
+	var line string
+	switch cut.GetRule() {
+	case pb.CutRule_CUT_RULE_ONE:
+		return "in one batch"
+	case pb.CutRule_CUT_RULE_BATCHES:
+		line = "in " + count(cut.GetSize(), "batch", "batches")
+	case pb.CutRule_CUT_RULE_RECORDS:
+		line = "in batches of " + count(cut.GetSize(), "record", "records")
+	case pb.CutRule_CUT_RULE_BYTES:
+		line = "in batches of about " + size(cut.GetSize())
+	default:
+		line = "cut by measured speed"
+	}
+	if cut.GetWholeFiles() {
+		line += ", whole files"
+	}
+	if cut.GetMaxFiles() > 0 {
+		line += fmt.Sprintf(", at most %s a batch", count(int64(cut.GetMaxFiles()), "file", "files"))
+	}
+	return line
+}
+
+func writeStep(to io.Writer, what string, step *pb.Step) {
+	switch p := step.GetProcessor().(type) {
+	case *pb.Step_Sql:
+		fmt.Fprintf(to, "  %s: sql\n%s\n", what, indented(p.Sql.GetQuery(), "    "))
+	case *pb.Step_Command:
+		fmt.Fprintf(to, "  %s: command %s\n", what, commandLine(p.Command))
+	case *pb.Step_Function:
+		phase := strings.ToLower(strings.TrimPrefix(p.Function.GetPhase().String(), "FUNCTION_PHASE_"))
+		fmt.Fprintf(to, "  %s: function %s (%s)\n", what, p.Function.GetName(), phase)
+	case *pb.Step_Encode:
+		fmt.Fprintf(to, "  %s: write %s\n", what, api.ShortName(p.Encode.GetFormat()))
+	}
+}
+
+// commandLine is a program with its arguments, each as it would be typed.
+func commandLine(c *pb.CommandStep) string {
+	words := make([]string, len(c.GetArgv()))
+	for i, word := range c.GetArgv() {
+		words[i] = word
+		if split, err := shlex.Split(word); err != nil || len(split) != 1 || split[0] != word {
+			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	stdcsv "encoding/csv"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+)
+
+// outputFormats are the formats of a result, as --output-format names them.
+var outputFormats = append(api.ShortNames(pb.Format(0).Descriptor()), formatTable)
+
+// formatTable is for people, and so no format of a job.
+const formatTable = "table"
+
+// outputForm is how a result is written here.
+type outputForm struct {
+	// format is what was asked for; empty for bytes as they are.
+	format string
+	// terminal says that people look at it.
+	terminal bool
+}
+
+// chooseOutput settles in which format a result is written here, and what the
+// job must make for that.
+func (a *app) chooseOutput(spec *pb.JobSpec, asked string, terminal bool) (outputForm, error) {
+	if asked != "" && !slices.Contains(outputFormats, asked) {
+		return outputForm{}, usage("--output-format %q is not one of %s", asked, strings.Join(outputFormats, ", "))
+	}
+	if spec.GetSink().GetFiles() != nil {
+		return outputForm{}, fileOutput(spec, asked)
+	}
+	if asked == "" {
+		asked = api.ShortName(spec.GetSink().GetFormat())
+	}
+	if asked == "" && a.makesRecords(spec) {
+		asked = "csv"
+		if terminal {
+			asked = formatTable
+		}
+	}
+	if asked != "" {
+		sink(spec).Format = formatOfJob(asked)
+	}
+	return outputForm{asked, terminal}, nil
+}
+
+// fileOutput is the format of files.
+func fileOutput(spec *pb.JobSpec, asked string) error {
+	switch asked {
+	case "":
+	case formatTable:
+		return usage("--output-format table is for terminals; files are one of %s",
+			strings.Join(api.ShortNames(pb.Format(0).Descriptor()), ", "))
+	default:
+		sink(spec).Format = formatOfJob(asked)
+	}
+	return nil
+}
+
+// formatOfJob is what a job must make so that this can be written. Records that
+// are put together to one table or file here come as Arrow.
+func formatOfJob(asked string) pb.Format {
+	if asked == formatTable || asked == "parquet" {
+		return pb.Format_FORMAT_ARROW
+	}
+	number, _ := api.ParseEnum(pb.Format(0).Descriptor(), asked)
+	return pb.Format(number)
+}
+
+// makesRecords says whether the job's last stage makes records with columns,
+// rather than text.
+func (a *app) makesRecords(spec *pb.JobSpec) bool {
+	last := spec.GetStages()[len(spec.GetStages())-1]
+	switch p := last.GetProcessor().(type) {
+	case *pb.Stage_Sql:
+		return true
+	case *pb.Stage_Function:
+		info, ok := a.functions.Lookup(p.Function)
+		return ok && len(info.Columns) > 0
+	}
+	return false
+}
+
+// output is where a result is written to. It remembers the first error, and says
+// when it is about to write for the first time.
+type output struct {
+	to     *os.File
+	before func() // nil once called
+	err    error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if o.before != nil && term.IsTerminal(int(o.to.Fd())) {
+		o.before()
+	}
+	o.before = nil
+	n, err := o.to.Write(p)
+	o.err = err
+	return n, err
+}
+
+// write writes a result in its form.
+func (f outputForm) write(result *api.Result, to *output) error {
+	switch arrow := result.Header().GetFormat() == pb.Format_FORMAT_ARROW; {
+	case arrow && f.format == "" && f.terminal:
+		return writeRecords(result, formatTable, to)
+	case arrow && f.format == "":
+		return writeRecords(result, "arrow", to)
+	case arrow:
+		return writeRecords(result, f.format, to)
+	case f.format == "csv":
+		if err := writeHeader(result.Header().GetColumns(), to); err != nil {
+			return err
+		}
+	}
+	_, err := result.WriteTo(to)
+	return err
+}
+
+// writeHeader writes the names of the columns once, as the batches come without.
+func writeHeader(columns []*pb.Column, to io.Writer) error {
+	if len(columns) == 0 {
+		return nil
+	}
+	names := make([]string, len(columns))
+	for i, column := range columns {
+		names[i] = column.GetName()
+	}
+	w := stdcsv.NewWriter(to)
+	if err := w.Write(names); err != nil {
+		return err
+	}
+	w.Flush()
+	return w.Error()
+}

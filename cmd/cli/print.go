@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// printJSON prints a value on standard output.
+func (a *app) printJSON(v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return failed(err)
+	}
+	_, err = a.stdout.Write(append(data, '\n'))
+	return err
+}
+
+// grouped writes 1234567 as 1,234,567.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return sign + b.String()
+}
+
+// size writes bytes in decimal units: 84.1 MB.
+func size(n int64) string {
+	return scaled(float64(n), 1000, "B", "kB", "MB", "GB", "TB", "PB")
+}
+
+// short writes a number in a few letters: 2.3M.
+func short(v float64) string {
+	return strings.ReplaceAll(scaled(v, 1000, "", "k", "M", "G", "T"), " ", "")
+}
+
+func scaled(v, step float64, units ...string) string {
+	i := 0
+	for v >= step && i < len(units)-1 {
+		v /= step
+		i++
+	}
+	digits := 0
+	if i > 0 && v < 100 {
+		digits = 1
+	}
+	return strings.TrimRight(fmt.Sprintf("%.*f %s", digits, v, units[i]), " ")
+}
+
+// rounded shortens a time for people: three figures are enough.
+func rounded(d time.Duration) string {
+	switch {
+	case d >= time.Minute:
+		d = d.Round(time.Second)
+	case d >= time.Second:
+		d = d.Round(10 * time.Millisecond)
+	case d >= time.Millisecond:
+		d = d.Round(100 * time.Microsecond)
+	default:
+		d = d.Round(100 * time.Nanosecond)
+	}
+	return d.String()
+}
+
+// count writes a number with its noun: 1 batch, 2 batches.
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
+}
+
+// indented puts a prefix before each line of a text.
+func indented(text, prefix string) string {
+	return prefix + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+prefix)
+}

@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/cmd/cli/embedded"
+)
+
+// runOptions are the flags of `run` that say nothing of the job itself.
+type runOptions struct {
+	slots   int
+	memory  int64
+	format  string // of the result; empty for what fits best
+	stats   string
+	explain bool
+	quiet   bool
+}
+
+const runLong = `Run a job in this process, on all cores: over files, folders and patterns (** too),
+or as a job file says. Files are taken in the order given, those of a pattern in
+the order of their names; - is standard input. Relative paths, in job files too,
+are relative to the working directory.
+
+What is done to the records is one of
+  --sql       a query. FROM input is the whole input, however it is cut. The
+              columns are the file's own (column0, column1, … for CSV without a
+              header); of text they are line, file and offset.
+  --command   a program, for each file or batch. The line is split as a shell
+              would quote, and nothing in it is expanded.
+  --function  a function of this binary.
+
+The result goes to standard output, everything else to standard error. On a
+terminal records are a table; in a pipe they are CSV with a header, and what a
+program writes is passed on as it is. With a job file, flags override what it
+says, and files given after it replace its source.`
+
+const runExample = `  # How many requests of each status?
+  millrace run --sql 'SELECT status, count(*) AS n FROM input GROUP BY status ORDER BY n DESC' 'logs/*.csv'
+
+  # The words of each book, four programs at a time
+  millrace run --slots 4 --command 'wc -w' 'books/**/*.txt'
+
+  # Lines that match, from what is piped in; grep says 1 when there is none
+  zcat big.log.gz | millrace run --command 'grep ERROR' --batch-bytes 16MB --ok-exit 0,1 -
+
+  # JSON lines to Parquet files, one for each batch
+  millrace run --sql 'SELECT * FROM input' --output-format parquet --output out/ 'events/*.json'
+
+  # What would be done, and why so?
+  millrace run --explain --sql 'SELECT median(x) FROM input' 'data/*.csv'
+
+  # Everything as a file says, but with other batches
+  millrace run job.yaml --batches 10`
+
+func (a *app) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run [job.yaml] [file, folder or pattern…]", Short: "Run a job in this process",
+		Long: runLong, Example: runExample,
+	}
+	flags := addJobFlags(cmd)
+	o := &runOptions{}
+	set := cmd.Flags()
+	set.StringVar(&o.format, "output-format", "", "the result's `format`: "+strings.Join(outputFormats, ", "))
+	complete(cmd, "output-format", outputFormats...)
+	set.IntVar(&o.slots, "slots", runtime.GOMAXPROCS(0), "run this many batches at once")
+	set.Var(&value{kind: "size", parse: func(s string) (err error) {
+		o.memory, err = api.ParseBytes(s)
+		return err
+	}}, "max-memory", "memory for batches (70% of what is free, at most 768MiB)")
+	set.BoolVar(&o.explain, "explain", false, "tell what would be done and why, and stop")
+	set.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no summary")
+	set.StringVar(&o.stats, "stats", "", "write what happened to this `file`, as JSON")
+	a.completeFunctions(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		spec, err := a.jobOf(flags, args)
+		if err != nil {
+			return err
+		}
+		return a.run(cmd.Context(), spec, o)
+	}
+	return cmd
+}
+
+func (a *app) completeFunctions(cmd *cobra.Command) {
+	complete(cmd, "function", a.functions.Names()...)
+}
+
+// jobOf is the job of a command line: a job file's or a new one, with what flags
+// and paths say.
+func (a *app) jobOf(flags *jobFlags, args []string) (*pb.JobSpec, error) {
+	spec := &pb.JobSpec{}
+	if !flags.anyChanged("sql", "command", "function") && len(args) > 0 && isJobFile(args[0]) {
+		var err error
+		if spec, err = a.readJob(args[0]); err != nil {
+			return nil, err
+		}
+		args = args[1:]
+	}
+	if len(args) > 0 {
+		replaceSource(spec, args)
+	}
+	flags.spec(spec)
+	return spec, whatIsMissing(spec)
+}
+
+func isJobFile(path string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path)))
+}
+
+// replaceSource gives a job other records, in the same format.
+func replaceSource(spec *pb.JobSpec, paths []string) {
+	s := source(spec)
+	s.Files, s.Stdin, s.Records, s.Range = paths, false, nil, nil
+}
+
+// whatIsMissing tells it in the words of the command line, before the check of
+// the job does in those of job files.
+func whatIsMissing(spec *pb.JobSpec) error {
+	s := spec.GetSource()
+	switch {
+	case len(spec.GetStages()) == 0:
+		return usage("nothing to do: give a job file, or one of --sql, --command and --function\nSee: millrace run --help")
+	case s == nil, len(s.GetFiles()) == 0 && !s.GetStdin() && len(s.GetRecords()) == 0 && s.GetRange() == nil:
+		return usage("no input: name files, folders or patterns, or - for standard input")
+	}
+	return nil
+}
+
+// run runs a job, or explains it.
+func (a *app) run(ctx context.Context, spec *pb.JobSpec, o *runOptions) error {
+	screen := term.IsTerminal(int(a.stdout.Fd()))
+	if o.slots < 1 {
+		return usage("--slots is %d: at least 1", o.slots)
+	}
+	form, err := a.chooseOutput(spec, o.format, screen)
+	if err != nil {
+		return err
+	}
+	if faults := api.Check(spec); len(faults) > 0 {
+		return &failure{statusUsage, faults}
+	}
+	r := &job{app: a, spec: spec, options: o, form: form, out: &output{to: a.stdout}}
+	r.progress = newProgress(a.stderr, !o.quiet && !o.explain)
+	return r.embedded(ctx)
+}
+
+// embedded runs the job in this process, and leaves nothing behind.
+func (r *job) embedded(ctx context.Context) error {
+	folder, err := embedded.MakeFolder("")
+	if err != nil {
+		return failed(err)
+	}
+	err = r.within(ctx, folder)
+	if removed := folder.Remove(); removed != nil && err == nil {
+		err = failed(fmt.Errorf("remove the temporary folder: %w", removed))
+	}
+	return err
+}
+
+func (r *job) within(ctx context.Context, folder *embedded.Folder) error {
+	if err := r.takeStdin(ctx, folder.Path); err != nil {
+		return err
+	}
+	log, err := r.app.logger(r.progress)
+	if err != nil {
+		return err
+	}
+	memory := r.memory()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
+	}
+	cluster, err := embedded.Start(embedded.Config{
+		Slots: r.options.slots, MemoryBytes: memory, Folder: folder.Path, Labels: r.spec.GetLabels(),
+		Functions: r.app.functions, Version: version().Version, Logger: log,
+	})
+	if err != nil {
+		return failed(err)
+	}
+	r.client = cluster.Client
+	err = r.follow(ctx)
+	if closed := cluster.Close(); closed != nil && err == nil {
+		err = failed(closed)
+	}
+	return err
+}
+
+// memory is what the worker may use: what the command line says, or else the
+// job, or else what fits the machine.
+func (r *job) memory() int64 {
+	for _, said := range []int64{r.options.memory, r.spec.GetLimits().GetMaxMemoryBytes()} {
+		if said > 0 {
+			return said
+		}
+	}
+	return embedded.DefaultMemory()
+}
+
+// isInterrupted says whether a context ended by a signal, and with which status.
+func isInterrupted(ctx context.Context) (int, bool) {
+	var by interrupted
+	if errors.As(context.Cause(ctx), &by) {
+		return by.status(), true
+	}
+	return 0, false
+}

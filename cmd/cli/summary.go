@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+)
+
+// summary is what happened, as --stats writes it. Times are in seconds, memory
+// is in bytes.
+type summary struct {
+	Job             string           `json:"job"`
+	Name            string           `json:"name,omitempty"`
+	State           string           `json:"state"`
+	Batches         int64            `json:"batches"`
+	Merges          int64            `json:"merges"`
+	RecordsIn       int64            `json:"records_in"`
+	BytesIn         int64            `json:"bytes_in"`
+	RecordsOut      int64            `json:"records_out"`
+	BytesOut        int64            `json:"bytes_out"`
+	RecordsSkipped  int64            `json:"records_skipped"`
+	Retries         int64            `json:"retries"`
+	Wasted          int64            `json:"wasted"`
+	BatchSize       float64          `json:"batch_size_records"`
+	BatchTime       float64          `json:"batch_time_seconds"`
+	ProcessingSpeed float64          `json:"processing_speed_records_per_second"`
+	DelayTime       float64          `json:"delay_time_seconds"`
+	Elapsed         float64          `json:"elapsed_seconds"`
+	PeakMemory      int64            `json:"peak_memory_bytes"`
+	PeakChildMemory int64            `json:"peak_child_memory_bytes"`
+	Slots           int              `json:"slots"`
+	Counters        map[string]int64 `json:"counters,omitempty"`
+	Notes           []string         `json:"notes,omitempty"`
+	Failure         string           `json:"failure,omitempty"`
+
+	elapsed, delay time.Duration
+}
+
+func (r *job) summarize(last *pb.Job) summary {
+	stats := last.GetStats()
+	counters := stats.GetCounters()
+	own, child := peakMemory()
+	return summary{
+		Job: last.GetId(), Name: last.GetName(), State: stateName(last.GetState()),
+		Batches: stats.GetBatchesDone(), Merges: stats.GetMerges(),
+		RecordsIn: counters.GetRecordsIn(), BytesIn: counters.GetBytesIn(),
+		RecordsOut: counters.GetRecordsOut(), BytesOut: counters.GetBytesOut(),
+		RecordsSkipped: counters.GetRecordsSkipped(), Counters: counters.GetCustom(),
+		Retries: stats.GetRetries(), Wasted: stats.GetWasted(),
+		BatchSize: stats.GetBatchRecords(), BatchTime: stats.GetBatchTime().AsDuration().Seconds(),
+		ProcessingSpeed: stats.GetRecordsPerSecond(), DelayTime: stats.GetDelayTime().AsDuration().Seconds(),
+		Elapsed: stats.GetElapsed().AsDuration().Seconds(), PeakMemory: own, PeakChildMemory: child,
+		Slots: r.options.slots, Notes: last.GetNotes(), Failure: last.GetFailure().GetMessage(),
+		elapsed: stats.GetElapsed().AsDuration(), delay: stats.GetDelayTime().AsDuration(),
+	}
+}
+
+// stateName is a state in lowercase: done.
+func stateName(state pb.JobState) string {
+	return strings.ToLower(strings.TrimPrefix(state.String(), "JOB_STATE_"))
+}
+
+// String is the summary in one line.
+func (s summary) String() string {
+	parts := []string{
+		count(s.Batches, "batch", "batches"),
+		count(s.RecordsIn, "record", "records"),
+		size(s.BytesIn),
+		count(s.Retries, "retry", "retries"),
+		"batch size " + count(int64(s.BatchSize), "record", "records"),
+		"processing speed " + short(s.ProcessingSpeed) + " records/s",
+		"delay time " + rounded(s.delay),
+		"peak memory " + size(s.PeakMemory),
+	}
+	if s.PeakChildMemory > 0 {
+		parts = append(parts, "of a program "+size(s.PeakChildMemory))
+	}
+	return fmt.Sprintf("%s in %s: %s", s.State, rounded(s.elapsed), strings.Join(parts, ", "))
+}

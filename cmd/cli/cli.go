@@ -154,7 +154,6 @@ them on all cores, tries again what fails, and gathers the results in order.`,
   millrace run --command 'wc -w' 'books/**/*.txt'
   millrace run job.yaml`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.stdin)

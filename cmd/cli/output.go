@@ -59,7 +59,7 @@ func fileOutput(spec *pb.JobSpec, asked string) error {
 		return usage("--output-format table is for terminals; files are one of %s",
 			strings.Join(api.ShortNames(pb.Format(0).Descriptor()), ", "))
 	default:
-		sink(spec).Format = formatOfJob(asked)
+		sink(spec).Format = formatNamed(asked)
 	}
 	return nil
 }
@@ -70,7 +70,12 @@ func formatOfJob(asked string) pb.Format {
 	if asked == formatTable || asked == "parquet" {
 		return pb.Format_FORMAT_ARROW
 	}
-	number, _ := api.ParseEnum(pb.Format(0).Descriptor(), asked)
+	return formatNamed(asked)
+}
+
+// formatNamed is the format of a short name.
+func formatNamed(name string) pb.Format {
+	number, _ := api.ParseEnum(pb.Format(0).Descriptor(), name)
 	return pb.Format(number)
 }
 

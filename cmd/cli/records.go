@@ -48,8 +48,7 @@ func (w *recordWriter) begin(schema *arrow.Schema) (err error) {
 		w.encoder = format.NewTable(w.to, schema, w.table())
 		return nil
 	}
-	number, _ := api.ParseEnum(pb.Format(0).Descriptor(), w.format)
-	w.encoder, err = format.NewEncoder(pb.Format(number), w.to, schema, format.EncoderOptions{Header: true})
+	w.encoder, err = format.NewEncoder(formatNamed(w.format), w.to, schema, format.EncoderOptions{Header: true})
 	return err
 }
 

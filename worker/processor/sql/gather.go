@@ -1,0 +1,134 @@
+package sql
+
+import (
+	"bytes"
+	"context"
+	"sort"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/duckdb"
+	"github.com/millrace/millrace/worker/format"
+	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/source"
+)
+
+// gathered is the text of all parts in one file in memory, and where it came
+// from.
+type gathered struct {
+	mem     *duckdb.MemFile
+	parts   []processor.Part
+	where   *source.Concatenation
+	dialect *format.Dialect // of CSV
+	newline string          // what ends the records of CSV; empty where DuckDB finds it
+	dropped []int           // where carriage returns were left out
+}
+
+// gather copies the text of all parts into the file, once.
+func (r *run) gather(ctx context.Context, mem *duckdb.MemFile) (*gathered, error) {
+	mem.Reset()
+	total := 0
+	for _, part := range r.in.Parts {
+		total += int(part.Bytes) + 1
+	}
+	// One more byte than there is, so that the end shows in the same read.
+	if _, err := mem.Space(total + 1); err != nil {
+		return nil, err
+	}
+	g := &gathered{mem: mem, parts: r.in.Parts, where: source.Concat(ctx, r.in.Parts)}
+	if _, err := mem.ReadFrom(g.where); err != nil {
+		g.where.Close()
+		return nil, err
+	}
+	if r.in.Format == pb.Format_FORMAT_CSV {
+		g.dialect = format.NewDialect(r.in.Csv)
+		g.unify()
+	}
+	return g, mem.Seal()
+}
+
+// unify makes all records end alike, since DuckDB refuses a text where they do
+// not: parts with different newlines, or without a last one, lie here side by
+// side.
+func (g *gathered) unify() {
+	text := g.mem.Bytes()
+	g.newline = "\n"
+	if bytes.IndexByte(text, '\r') < 0 {
+		return
+	}
+	lf, crlf := bytes.Count(text, newline), bytes.Count(text, []byte("\r\n"))
+	switch {
+	case lf == crlf && lf > 0:
+		g.newline = "\r\n"
+	case lf == crlf+1 && crlf > 0 && !bytes.HasSuffix(text, []byte("\r\n")):
+		g.newline = "\r\n"
+		g.mem.Truncate(len(text) - 1) // the newline that only the last record has
+	case bytes.HasSuffix(text, newline) && lf == 1 && crlf == 0:
+		g.newline = "" // an old Mac's file, perhaps
+		g.mem.Truncate(len(text) - 1)
+	case crlf > 0:
+		g.drop(text)
+	}
+}
+
+// drop leaves out the carriage returns that end records.
+func (g *gathered) drop(text []byte) {
+	state, to := format.RecordStart, 0
+	for from := 0; from < len(text); {
+		end := from + bytes.IndexByte(text[from:], '\n') + 1
+		if end == from {
+			end = len(text)
+		}
+		line := text[from:end]
+		state = g.dialect.Scan(state, line).End
+		from = end
+		if state == format.RecordStart && bytes.HasSuffix(line, []byte("\r\n")) {
+			to += copy(text[to:], line[:len(line)-2])
+			g.dropped = append(g.dropped, to)
+			text[to] = '\n'
+			to++
+			continue
+		}
+		to += copy(text[to:], line)
+	}
+	g.mem.Truncate(to)
+}
+
+// locate tells in which file, and where in it, a place of the text lies.
+func (g *gathered) locate(at int) (file string, offset int64) {
+	if len(g.parts) == 0 {
+		return "", -1
+	}
+	part, offset := g.where.Locate(int64(at + sort.SearchInts(g.dropped, at)))
+	return g.parts[part].Name, offset
+}
+
+// count counts the records: the newlines where none can be quoted, and the
+// dialect's records otherwise. DuckDB skips empty lines, and so do we.
+func (g *gathered) count() int64 {
+	text := g.mem.Bytes()
+	n := int64(bytes.Count(text, newline))
+	if g.dialect != nil && g.dialect.Quote != 0 && bytes.IndexByte(text, g.dialect.Quote) >= 0 {
+		n = int64(g.dialect.Scan(format.RecordStart, text).Records)
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		n++
+	}
+	return n - emptyLines(text)
+}
+
+// emptyLines counts lines without anything in them.
+func emptyLines(text []byte) (n int64) {
+	for _, empty := range [][]byte{[]byte("\n\n"), []byte("\n\r\n")} {
+		for rest := text; ; n++ {
+			i := bytes.Index(rest, empty)
+			if i < 0 {
+				break
+			}
+			rest = rest[i+len(empty)-1:]
+		}
+	}
+	if bytes.HasPrefix(text, newline) || bytes.HasPrefix(text, []byte("\r\n")) {
+		n++
+	}
+	return n
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,8 +30,18 @@ func golden(t *testing.T, path, got string) {
 		t.Fatal(err)
 	}
 	if string(want) != got {
-		t.Errorf("%s differs (go test -update rewrites it); got:\n%s", path, got)
+		t.Errorf("%s differs (go test -update rewrites it): %s", path, firstDifference(string(want), got))
 	}
+}
+
+func firstDifference(want, got string) string {
+	wants := strings.Split(want, "\n")
+	for i, line := range strings.Split(got, "\n") {
+		if i >= len(wants) || wants[i] != line {
+			return fmt.Sprintf("line %d is %q", i+1, line)
+		}
+	}
+	return "the end is missing"
 }
 
 // each runs a test for every file that matches a pattern in testdata.

@@ -15,7 +15,7 @@ import (
 // name, a tab, the text, a line each. Generated code doesn't carry it. A test
 // keeps it current.
 //
-//go:generate go test . -run TestCommentsAreCurrent -update
+//go:generate go test . -run "TestCommentsAreCurrent|TestSchema$" -update
 //go:embed comments.txt
 var commentsFile string
 

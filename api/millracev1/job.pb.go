@@ -349,7 +349,8 @@ func (x *JobSpec) GetWeight() float64 {
 type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Files, folders and globs (`**` too), in the order given; a glob's and a
-	// folder's matches in the order of their names. At most 100,000 entries.
+	// folder's matches in the order of their names. At most 100,000 entries, of
+	// at most 4,096 bytes each.
 	Files []string `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	// Read the client's standard input. The client puts it where workers can
 	// read it, and submits that as a file.
@@ -725,12 +726,13 @@ type Stage_Sql struct {
 
 type Stage_Command struct {
 	// A program: records on its standard input, results on its standard
-	// output. Split as a shell would quote, without any expansion.
+	// output. Split as a shell would quote, without any expansion. At most
+	// 1 MiB.
 	Command string `protobuf:"bytes,3,opt,name=command,proto3,oneof"`
 }
 
 type Stage_Function struct {
-	// A function of the worker's binary, by name.
+	// A function of the worker's binary, by name; at most 100 bytes.
 	Function string `protobuf:"bytes,4,opt,name=function,proto3,oneof"`
 }
 
@@ -756,7 +758,7 @@ type CommandOptions struct {
 	// Keep one process for many batches: it answers each Arrow IPC stream on
 	// its standard input with one on its standard output.
 	Warm bool `protobuf:"varint,5,opt,name=warm,proto3" json:"warm,omitempty"`
-	// More environment variables; at most 256.
+	// More environment variables; at most 256, of at most 128 KiB each.
 	Env           map[string]string `protobuf:"bytes,6,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -892,7 +894,8 @@ func (x *Sink) GetFormat() Format {
 // FileSink writes files into a folder, and `_SUCCESS` when all are there.
 type FileSink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The folder; made when absent, refused when not empty.
+	// The folder; made when absent, refused when not empty. At most 4,096
+	// bytes.
 	Folder string `protobuf:"bytes,1,opt,name=folder,proto3" json:"folder,omitempty"`
 	// Remove what is in the folder, once the job's results are complete.
 	Overwrite bool `protobuf:"varint,2,opt,name=overwrite,proto3" json:"overwrite,omitempty"`

@@ -23,5 +23,9 @@ import (
 // New makes the step that runs a program: one process for each batch, or a pool
 // of warm ones.
 func New(step *pb.CommandStep) processor.Step {
-	return &program{step: step}
+	p := newProgram(step)
+	if step.GetOptions().GetWarm() {
+		return &warm{program: p}
+	}
+	return p
 }

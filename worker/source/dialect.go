@@ -283,6 +283,9 @@ func isHeader(records [][]string) bool {
 			return true
 		}
 	}
+	if slices.ContainsFunc(first, func(name string) bool { return name != "" && count(first, name) > 1 }) {
+		return false
+	}
 	for i, name := range first {
 		for _, r := range rest {
 			if i < len(r) && r[i] == name && len(first) > 1 && name != "" {
@@ -311,14 +314,22 @@ func typedBelow(rest [][]string, i int) bool {
 // names says that fields can be the names of columns.
 func names(fields []string) bool {
 	const longest = 128
-	seen := map[string]bool{}
 	for _, f := range fields {
-		if len(f) > longest || isTyped(f) || f != "" && seen[f] {
+		if len(f) > longest || isTyped(f) {
 			return false
 		}
-		seen[f] = true
 	}
 	return len(fields) > 1 || fields[0] != ""
+}
+
+func count(fields []string, name string) int {
+	n := 0
+	for _, f := range fields {
+		if f == name {
+			n++
+		}
+	}
+	return n
 }
 
 // csvColumns finds the names of the columns, and compares all files' with

@@ -302,7 +302,8 @@ func (x *indexer) within(p begin, text []byte, from, n, size int64, cuts []int64
 // compressed counts the records of a compressed file, which is never cut.
 func (x *indexer) compressed(f *pb.Fragment) error {
 	f.Whole, f.Cuts = true, nil
-	r, err := openCompressed(f, x.options)
+	plain := Reader{format: pb.Format_FORMAT_LINES, options: x.options, max: DefaultMaxRecordBytes}
+	r, err := plain.openStream(f)
 	if err != nil {
 		return err
 	}

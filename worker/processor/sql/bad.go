@@ -27,6 +27,9 @@ var badMarks = []string{
 
 // isBad says that a query failed on the text that it read.
 func isBad(err error) bool {
+	if err == errTooLong {
+		return true
+	}
 	if kind, ok := duckdb.KindOf(err); !ok || kind == duckdb.KindMemory || kind == duckdb.KindInterrupt {
 		return false
 	}
@@ -50,35 +53,35 @@ type finder struct {
 }
 
 // without finds all bad records of a batch whose query failed, reports them,
-// and if they may be left out runs the query over the others. It tells how many
-// there were.
-func (r *run) without(ctx context.Context, i *instance, g *gathered, first error) (int, error) {
+// and if they may be left out runs the query over the others, which are then
+// all that the gathered text has.
+func (r *run) without(ctx context.Context, i *instance, g *gathered, first error) error {
 	if r.a.Status != nil {
 		r.a.Status("looking for bad records")
 	}
 	checker, err := r.q.pool.open(ctx, inMemory, r.a)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer checker.close()
 	f := &finder{r: r, g: g, i: checker, text: g.mem.Bytes(), last: first}
 	if err := f.find(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	if len(f.bad) == 0 {
-		return 0, first
+		return first
 	}
 	if err := f.report(); err != nil {
-		return len(f.bad), err
+		return err
 	}
 	rest := f.rest(0, len(f.text))
-	if len(rest.text) == 0 {
-		return len(f.bad), r.empty(ctx)
-	}
 	if err := fill(i.mem, rest.text); err != nil {
-		return len(f.bad), err
+		return err
 	}
-	return len(f.bad), r.queryText(ctx, i, g.newline, "")
+	if len(rest.text) == 0 {
+		return r.empty(ctx)
+	}
+	return r.queryText(ctx, i, g.newline, "")
 }
 
 // find finds all bad records.
@@ -271,11 +274,11 @@ func (f *finder) rejects(ctx context.Context, rest *remainder) ([]badSpan, error
 	}
 	var found []badSpan
 	for _, row := range rows {
-		at, err := strconv.Atoi(row[0])
-		if err != nil || at >= len(rest.text) {
+		at, err := strconv.Atoi(row[0]) // from 1
+		if err != nil || at < 1 || at > len(rest.text) {
 			return nil, f.last
 		}
-		found = append(found, f.rejected(rest, at, row[1], row[2]))
+		found = append(found, f.rejected(rest, at-1, row[1], row[2]))
 	}
 	return found, f.i.db.Exec(ctx, dropRejects)
 }
@@ -283,10 +286,8 @@ func (f *finder) rejects(ctx context.Context, rest *remainder) ([]badSpan, error
 // rejected is the bad record at a place of the remainder. DuckDB counts the
 // empty lines before a record to it.
 func (f *finder) rejected(rest *remainder, at int, kind, message string) badSpan {
-	for at < len(rest.text)-1 && (rest.text[at] == '\n' || rest.text[at] == '\r') {
-		at++
-	}
-	from := rest.original(at)
+	lead := len(rest.text[at:]) - len(bytes.TrimLeft(rest.text[at:], "\r\n"))
+	from := rest.original(at + lead)
 	to := len(f.text)
 	if n := f.g.dialect.RecordEnd(f.text[from:]); n >= 0 {
 		to = from + n

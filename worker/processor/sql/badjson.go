@@ -3,6 +3,7 @@ package sql
 import (
 	"bytes"
 	"context"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,13 +14,28 @@ import (
 // looked for, in bytes.
 const checkWindow = 1 << 20
 
+// errTooLong is a JSON record that is too long, which DuckDB does not mind.
+var errTooLong = errors.New("a record is longer than it may be")
+
+// hasLongLine says that a line of text is longer than limit.
+func hasLongLine(text []byte, limit int64) bool {
+	for int64(len(text)) > limit {
+		end := bytes.LastIndexByte(text[:limit+1], '\n')
+		if end < 0 {
+			return true
+		}
+		text = text[end+1:]
+	}
+	return false
+}
+
 // scanLines finds the JSON records that need no parser to be found bad.
 func (f *finder) scanLines() {
 	for from := 0; from < len(f.text); {
 		to := f.lineEnd(from)
 		line := f.text[from:to]
 		switch {
-		case int64(len(line)) > f.r.in.MaxRecordBytes:
+		case hasLongLine(line, f.r.in.MaxRecordBytes):
 			f.bad = append(f.bad, badSpan{from, to, f.tooLong()})
 		case !utf8.Valid(line):
 			f.bad = append(f.bad, badSpan{from, to, "invalid UTF-8"})

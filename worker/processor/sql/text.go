@@ -34,15 +34,17 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 	if len(g.mem.Bytes()) == 0 {
 		return r.empty(ctx)
 	}
-	size, records := int64(len(g.mem.Bytes())), g.count()
-	err = r.queryText(ctx, i, g.newline, "")
+	size := int64(len(g.mem.Bytes()))
+	if g.dialect == nil && hasLongLine(g.mem.Bytes(), r.in.MaxRecordBytes) {
+		err = errTooLong
+	} else {
+		err = r.queryText(ctx, i, g.newline, "")
+	}
 	if isBad(err) {
-		var bad int
-		bad, err = r.without(ctx, i, g, err)
-		records -= int64(bad)
+		err = r.without(ctx, i, g, err)
 	}
 	if err == nil {
-		r.read(records, size)
+		r.read(g.count(), size)
 	}
 	return err
 }

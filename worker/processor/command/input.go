@@ -29,6 +29,7 @@ type input struct {
 	file *os.File
 	// limit is how far into file there is something to count.
 	limit atomic.Int64
+	over  atomic.Bool // the program has ended
 }
 
 // wanted is the format of a program's standard input.
@@ -63,12 +64,21 @@ func (p *program) openInput(ctx context.Context, a *processor.Attempt, in proces
 		i.text.Close()
 	}
 	var err error
-	if want == in.Format && !header {
-		i.text = source.Concat(ctx, in.Parts)
-	} else if i.text, err = format.Text(ctx, in, want, header, a.Skip); err != nil {
+	if i.text, err = textOf(ctx, a, in, want, header); err != nil {
 		cancel()
 	}
 	return i, err
+}
+
+// textOf is a batch as text: as the bytes that it has where it can be.
+func textOf(ctx context.Context, a *processor.Attempt, in processor.Input, want pb.Format, header bool) (io.ReadCloser, error) {
+	switch {
+	case want != in.Format || header:
+		return format.Text(ctx, in, want, header, a.Skip)
+	case len(in.Parts) == 1:
+		return in.Parts[0].Open(ctx)
+	}
+	return source.Concat(ctx, in.Parts), nil
 }
 
 // openWhole opens the one file that a batch is, if the program can read it as
@@ -183,6 +193,7 @@ func (i *input) follow() error {
 // not counted; where it read without moving the file's offset, all of it is.
 func (i *input) ended() {
 	if i.file == nil {
+		i.over.Store(true)
 		i.cancel()
 		return
 	}

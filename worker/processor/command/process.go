@@ -75,6 +75,9 @@ func (p *process) feed(in *input) error {
 	}
 	defer p.stdin.Close()
 	err := ignoreClosed(in.writeTo(p.stdin))
+	if in.over.Load() {
+		return nil // its input was stopped with it
+	}
 	if err != nil {
 		p.kill()
 	}

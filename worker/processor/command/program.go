@@ -57,12 +57,12 @@ func lookUp(argv []string) (string, error) {
 	switch {
 	case err == nil:
 		return path, nil
-	case errors.Is(err, fs.ErrPermission):
-		return "", processor.Fatal("the program %q can't be run: it is not executable, or not by this worker", argv[0])
-	case strings.ContainsRune(argv[0], '/'):
+	case errors.Is(err, exec.ErrNotFound):
+		return "", processor.Fatal("the program %q is not on the PATH of this worker: install it there, or give its path", argv[0])
+	case errors.Is(err, fs.ErrNotExist):
 		return "", processor.Fatal("the program %q is not there: install it on every worker, or mend the path", argv[0])
 	}
-	return "", processor.Fatal("the program %q is not on the PATH of this worker: install it there, or give its path", argv[0])
+	return "", processor.Fatal("the program %q can't be run by this worker: %v", argv[0], err)
 }
 
 // Run runs the program over one batch. When it returns, the program and all that

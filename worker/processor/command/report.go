@@ -53,16 +53,11 @@ func (r *report) follow(pipe *os.File) {
 	if err != nil {
 		return
 	}
-	over := false
-	for !over {
-		err := conn.Read(func(fd uintptr) bool {
-			var wait bool
-			over, wait = r.drain(int(fd))
-			return !wait
-		})
-		if err != nil {
-			return
-		}
+	_ = conn.Read(func(fd uintptr) bool { return r.drain(int(fd)) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.line) > 0 {
+		r.takeLine()
 	}
 }
 
@@ -74,8 +69,9 @@ func (r *report) catchUp(pipe *os.File) {
 }
 
 // drain reads a pipe as far as it goes without waiting. Reading and taking are
-// one step, so that a catchUp waits for what follow has in hand.
-func (r *report) drain(fd int) (over, wait bool) {
+// one step, so that a catchUp waits for what follow has in hand. It returns
+// whether the pipe has ended.
+func (r *report) drain(fd int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.buffer == nil {
@@ -88,9 +84,9 @@ func (r *report) drain(fd int) (over, wait bool) {
 			r.take(r.buffer[:n])
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
-			return false, true
+			return false
 		default:
-			return true, false
+			return true
 		}
 	}
 }

@@ -122,8 +122,8 @@ func (p *parts) takeApart(a *aggregate) error {
 	case name == "count" && one:
 		p.takeCount(a, a.args[0])
 	case one && (name == "count_if" || name == "countif"):
-		c := p.add(a.call(name, a.args[0]), "sum(%s)", "DECIMAL(38,0)")
-		a.final = "coalesce(" + c + ", 0)"
+		// Over no rows it is NULL, as a sum is.
+		a.final = p.add(a.call(name, a.args[0]), "sum(%s)", "DECIMAL(38,0)")
 	case name == "sum" && one:
 		a.final = p.add(a.call("sum", a.args[0]), "sum(%s)", sumWire(a.kinds[0]))
 	case one && (name == "fsum" || name == "kahan_sum" || name == "sumkahan"):

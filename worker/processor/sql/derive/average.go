@@ -64,36 +64,36 @@ func decimalOf(kind string) (width, scale int, ok bool) {
 // half to even, and last to a DOUBLE.
 var ratioSteps = []string{
 	// The sum's size, and the place of its highest bit, maybe one too high.
-	`abs(__s%[1]d) AS __n%[1]d,
-	 least(CAST(floor(log2(CAST(greatest(abs(__s%[1]d), 1) AS DOUBLE))) AS INTEGER), 126) AS __ln%[1]d,
-	 least(CAST(floor(log2(CAST(greatest(__d%[1]d, 1) AS DOUBLE))) AS INTEGER), 58) AS __ld%[1]d`,
+	`abs(__rs%[1]d) AS __rn%[1]d,
+	 least(CAST(floor(log2(CAST(greatest(abs(__rs%[1]d), 1) AS DOUBLE))) AS INTEGER), 126) AS __rln%[1]d,
+	 least(CAST(floor(log2(CAST(greatest(__rd%[1]d, 1) AS DOUBLE))) AS INTEGER), 58) AS __rld%[1]d`,
 	// Powers of two by which to cut the sum to 64 bits.
-	`CAST(pow(2, greatest(CASE WHEN CAST(pow(2, __ln%[1]d) AS HUGEINT) > __n%[1]d THEN __ln%[1]d - 64 ELSE __ln%[1]d - 63 END, 0)) AS HUGEINT) AS __c%[1]d`,
+	`CAST(pow(2, greatest(CASE WHEN CAST(pow(2, __rln%[1]d) AS HUGEINT) > __rn%[1]d THEN __rln%[1]d - 64 ELSE __rln%[1]d - 63 END, 0)) AS HUGEINT) AS __rc%[1]d`,
 	// The sum cut to 64 bits, half to even.
-	`__n%[1]d // __c%[1]d + CASE WHEN (__n%[1]d %% __c%[1]d) * 2 > __c%[1]d
-	 OR (__n%[1]d %% __c%[1]d) * 2 = __c%[1]d AND (__n%[1]d // __c%[1]d) %% 2 = 1 THEN 1 ELSE 0 END AS __m%[1]d`,
-	`least(CAST(floor(log2(CAST(greatest(__m%[1]d, 1) AS DOUBLE))) AS INTEGER), 64) AS __lm%[1]d`,
+	`__rn%[1]d // __rc%[1]d + CASE WHEN (__rn%[1]d %% __rc%[1]d) * 2 > __rc%[1]d
+	 OR (__rn%[1]d %% __rc%[1]d) * 2 = __rc%[1]d AND (__rn%[1]d // __rc%[1]d) %% 2 = 1 THEN 1 ELSE 0 END AS __rm%[1]d`,
+	`least(CAST(floor(log2(CAST(greatest(__rm%[1]d, 1) AS DOUBLE))) AS INTEGER), 64) AS __rlm%[1]d`,
 	// The quotient, with enough bits.
-	`CAST(pow(2, 66 + __ld%[1]d - __lm%[1]d) AS HUGEINT) AS __k%[1]d`,
-	`(__m%[1]d * __k%[1]d) // __d%[1]d AS __q%[1]d, (__m%[1]d * __k%[1]d) %% __d%[1]d AS __r%[1]d`,
+	`CAST(pow(2, 66 + __rld%[1]d - __rlm%[1]d) AS HUGEINT) AS __rk%[1]d`,
+	`(__rm%[1]d * __rk%[1]d) // __rd%[1]d AS __rq%[1]d, (__rm%[1]d * __rk%[1]d) %% __rd%[1]d AS __rr%[1]d`,
 	// What its lowest bits beyond 64 count.
-	`CAST(CASE WHEN __q%[1]d >= 147573952589676412928 THEN 16 WHEN __q%[1]d >= 73786976294838206464 THEN 8
-	 WHEN __q%[1]d >= 36893488147419103232 THEN 4 WHEN __q%[1]d >= 18446744073709551616 THEN 2 ELSE 1 END AS HUGEINT) AS __e%[1]d`,
-	`__q%[1]d // __e%[1]d + CASE WHEN (__q%[1]d %% __e%[1]d) * 2 > __e%[1]d
-	 OR (__q%[1]d %% __e%[1]d) * 2 = __e%[1]d AND __e%[1]d > 1 AND (__r%[1]d > 0 OR (__q%[1]d // __e%[1]d) %% 2 = 1)
-	 THEN 1 ELSE 0 END AS __f%[1]d`,
+	`CAST(CASE WHEN __rq%[1]d >= 147573952589676412928 THEN 16 WHEN __rq%[1]d >= 73786976294838206464 THEN 8
+	 WHEN __rq%[1]d >= 36893488147419103232 THEN 4 WHEN __rq%[1]d >= 18446744073709551616 THEN 2 ELSE 1 END AS HUGEINT) AS __re%[1]d`,
+	`__rq%[1]d // __re%[1]d + CASE WHEN (__rq%[1]d %% __re%[1]d) * 2 > __re%[1]d
+	 OR (__rq%[1]d %% __re%[1]d) * 2 = __re%[1]d AND __re%[1]d > 1 AND (__rr%[1]d > 0 OR (__rq%[1]d // __re%[1]d) %% 2 = 1)
+	 THEN 1 ELSE 0 END AS __rf%[1]d`,
 }
 
 // ratioValue is the average once all steps are done.
-const ratioValue = `CASE WHEN __d%[1]d >= 288230376151711744 THEN CAST(__s%[1]d AS DOUBLE) / CAST(__d%[1]d AS DOUBLE)
-	ELSE sign(__s%[1]d) * CAST(__f%[1]d AS DOUBLE) * CAST(__e%[1]d AS DOUBLE) * CAST(__c%[1]d AS DOUBLE) / CAST(__k%[1]d AS DOUBLE) END`
+const ratioValue = `CASE WHEN __rd%[1]d >= 288230376151711744 THEN CAST(__rs%[1]d AS DOUBLE) / CAST(__rd%[1]d AS DOUBLE)
+	ELSE sign(__rs%[1]d) * CAST(__rf%[1]d AS DOUBLE) * CAST(__re%[1]d AS DOUBLE) * CAST(__rc%[1]d AS DOUBLE) / CAST(__rk%[1]d AS DOUBLE) END`
 
 // withRatios adds to a table the columns from which the averages come.
 func withRatios(from string, aggregates []*aggregate) string {
 	first := make([]string, 0, len(aggregates))
 	for i, a := range aggregates {
 		if a.ratio != nil {
-			first = append(first, fmt.Sprintf("CAST(%s AS HUGEINT) AS __s%d, %s AS __d%d", a.ratio.sum, i, a.ratio.count, i))
+			first = append(first, fmt.Sprintf("CAST(%s AS HUGEINT) AS __rs%d, %s AS __rd%d", a.ratio.sum, i, a.ratio.count, i))
 			a.final = fmt.Sprintf(ratioValue, i)
 		}
 	}

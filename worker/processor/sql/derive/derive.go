@@ -64,6 +64,9 @@ type Derivation struct {
 	Merge string
 	// MergeColumns are the columns of Merge's `batch`.
 	MergeColumns []*pb.Column
+	// Whole is the user's query over one batch that is all of the input. It
+	// gives the answer whatever the kind.
+	Whole string
 	// ResultColumns are the columns of the answer.
 	ResultColumns []*pb.Column
 	// Reason says in a sentence why the query is split so.
@@ -95,9 +98,13 @@ func refuse(format string, args ...any) error {
 // deriver is what one derivation knows.
 type deriver struct {
 	q Querier
-	// columns are those of the input.
-	columns []*pb.Column
-	natures natures
+	// columns are those of the input, and carried are those of its batches:
+	// the same, or such as Carry makes.
+	columns, carried []*pb.Column
+	// restored is the input's columns out of a batch's; nil where they are the
+	// same.
+	restored node
+	natures  natures
 	// empties are tables without rows, by the query that makes them.
 	empties map[string]node
 }
@@ -105,6 +112,66 @@ type deriver struct {
 // Derive makes the stages of a user's query over `input`, whose columns are
 // given, or over `batch`. A query that is wrong in itself is a *Refusal.
 func Derive(ctx context.Context, q Querier, query string, columns []*pb.Column) (*Derivation, error) {
+	return derive(ctx, &deriver{q: q, columns: columns, carried: columns, empties: map[string]node{}}, query)
+}
+
+// DeriveCarried is Derive over the output of another query, through Carry: the
+// batches have the columns of Carry, of the same names, and those given are the
+// ones that the user's query sees.
+func DeriveCarried(ctx context.Context, q Querier, query string, columns []*pb.Column) (*Derivation, error) {
+	wire, err := wired(columns)
+	if err != nil {
+		return nil, err
+	}
+	d := &deriver{q: q, columns: columns, carried: wire, empties: map[string]node{}}
+	if !sameTypes(columns, wire) {
+		t, err := parse(ctx, q, "SELECT "+castList(wire, columns)+" FROM batch")
+		if err != nil {
+			return nil, err
+		}
+		d.restored = t.root()
+	}
+	return derive(ctx, d, query)
+}
+
+// Carry makes a query whose answer goes to another query answer in columns that
+// carry every value unharmed, and have names of their own. It tells the columns
+// as the next query is to see them.
+func Carry(query string, columns []*pb.Column) (string, []*pb.Column, error) {
+	seen := distinctNames(columns)
+	wire, err := wired(seen)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case sameTypes(columns, wire) && sameNames(columns, wire):
+		return query, seen, nil
+	}
+	return cast(query, columns, wire), seen, nil
+}
+
+// distinctNames numbers the columns whose names are taken by one before, as
+// DuckDB does.
+func distinctNames(columns []*pb.Column) []*pb.Column {
+	taken := map[string]bool{}
+	for _, c := range columns {
+		taken[strings.ToLower(c.GetName())] = false
+	}
+	out := make([]*pb.Column, len(columns))
+	for i, c := range columns {
+		name := c.GetName()
+		for n := 1; taken[strings.ToLower(name)]; n++ {
+			if again := fmt.Sprintf("%s_%d", c.GetName(), n); !hasKey(taken, strings.ToLower(again)) {
+				name = again
+			}
+		}
+		taken[strings.ToLower(name)] = true
+		out[i] = &pb.Column{Name: name, Type: c.GetType()}
+	}
+	return out
+}
+
+func derive(ctx context.Context, d *deriver, query string) (*Derivation, error) {
+	q, columns := d.q, d.columns
 	t, err := parse(ctx, q, query)
 	if err != nil {
 		return nil, err
@@ -118,7 +185,6 @@ func Derive(ctx context.Context, q Querier, query string, columns []*pb.Column) 
 	case inputs > 0 && batches > 0:
 		return nil, refuse("the query reads both input and batch: write FROM input (all of it) or FROM batch (each micro-batch)")
 	}
-	d := &deriver{q: q, columns: columns, empties: map[string]node{}}
 	if d.natures, err = lookUp(ctx, q, t.root()); err != nil {
 		return nil, err
 	}
@@ -129,10 +195,21 @@ func Derive(ctx context.Context, q Querier, query string, columns []*pb.Column) 
 	if err != nil {
 		return nil, err
 	}
-	if batches > 0 {
-		return d.direct(ctx, t, result, "the query reads batch: each micro-batch is answered on its own")
+	if err := d.nameAsWritten(ctx, query, t, result); err != nil {
+		return nil, err
 	}
-	return d.overInput(ctx, t, inputs, result)
+	whole, err := d.whole(ctx, t.copy(), result)
+	if err != nil {
+		return nil, err
+	}
+	var out *Derivation
+	if batches > 0 {
+		out = d.direct(whole, result, "the query reads batch: each micro-batch is answered on its own")
+	} else if out, err = d.overInput(ctx, t, whole, inputs, result); err != nil {
+		return nil, err
+	}
+	out.Whole, out.PerBatch = whole, d.perBatch()
+	return out, nil
 }
 
 // taken are names that mean a column: of the input, or one that the query
@@ -152,17 +229,16 @@ func (d *deriver) taken(root node) map[string]bool {
 	return taken
 }
 
-func (d *deriver) overInput(ctx context.Context, t *tree, inputs int, result []*pb.Column) (*Derivation, error) {
-	out, err := d.split(ctx, t.copy(), inputs, result)
+func (d *deriver) overInput(ctx context.Context, t *tree, whole string, inputs int, result []*pb.Column) (*Derivation, error) {
+	out, err := d.split(ctx, t, whole, inputs, result)
 	var why unsplittable
 	if errors.As(err, &why) {
-		return d.one(ctx, t, result, string(why))
+		return &Derivation{
+			Kind: One, Merge: whole, MergeColumns: d.carried, ResultColumns: result,
+			Reason: "one batch: " + string(why),
+		}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	out.PerBatch = d.perBatch()
-	return out, nil
+	return out, err
 }
 
 // perBatch are the functions that give other values in each batch.
@@ -176,27 +252,42 @@ func (d *deriver) perBatch() []string {
 	return names
 }
 
-func (d *deriver) direct(ctx context.Context, t *tree, result []*pb.Column, reason string) (*Derivation, error) {
-	overBatch(t.root())
-	query, err := printOne(ctx, d.q, t)
+func (d *deriver) direct(whole string, result []*pb.Column, reason string) *Derivation {
 	return &Derivation{
-		Kind: Direct, Partial: query, PartialColumns: result, ResultColumns: result,
-		Reason: reason, PerBatch: d.perBatch(),
-	}, err
+		Kind: Direct, Partial: whole, PartialColumns: result, ResultColumns: result, Reason: reason,
+	}
 }
 
-func (d *deriver) one(ctx context.Context, t *tree, result []*pb.Column, why string) (*Derivation, error) {
-	overBatch(t.root())
+// whole is the user's query over batch.
+func (d *deriver) whole(ctx context.Context, t *tree, result []*pb.Column) (string, error) {
+	d.overBatch(t.root())
 	query, err := printOne(ctx, d.q, t)
-	return &Derivation{
-		Kind: One, Merge: query, MergeColumns: d.columns, ResultColumns: result,
-		Reason: "one batch: " + why,
-	}, err
+	if err != nil {
+		return "", err
+	}
+	got, err := d.describe(ctx, t, d.carried)
+	if err != nil || sameNames(got, result) {
+		return query, err
+	}
+	return cast(query, got, result), nil
+}
+
+// cast gives a query's answer the names and types that are wanted.
+func cast(query string, got, want []*pb.Column) string {
+	inner, items := make([]string, len(got)), make([]string, len(got))
+	for i, c := range want {
+		inner[i] = quote(rowName(i, len(got)))
+		items[i] = inner[i] + " AS " + quote(c.GetName())
+		if got[i].GetType() != c.GetType() {
+			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", inner[i], c.GetType(), quote(c.GetName()))
+		}
+	}
+	return fmt.Sprintf("SELECT %s FROM (%s) AS made(%s)", strings.Join(items, ", "), query, strings.Join(inner, ", "))
 }
 
 // split makes the stages of a query over input, or says by unsplittable why
 // there can be only one.
-func (d *deriver) split(ctx context.Context, t *tree, inputs int, result []*pb.Column) (*Derivation, error) {
+func (d *deriver) split(ctx context.Context, t *tree, whole string, inputs int, result []*pb.Column) (*Derivation, error) {
 	if inputs > 1 {
 		return nil, unsplittable("the query reads input more than once")
 	}
@@ -206,7 +297,7 @@ func (d *deriver) split(ctx context.Context, t *tree, inputs int, result []*pb.C
 	}
 	notRows := d.rowwise(s.target)
 	if s.root && notRows == nil && len(list(s.target, "modifiers")) == 0 {
-		return d.direct(ctx, t, result, "rows are filtered and projected: each batch is answered on its own, in source order")
+		return d.direct(whole, result, "rows are filtered and projected: each batch is answered on its own, in source order"), nil
 	}
 	if names := d.perBatch(); len(names) > 0 {
 		return nil, unsplittable(names[0] + " gives another value each time")
@@ -244,7 +335,7 @@ func (d *deriver) assemble(ctx context.Context, t *tree, s *spot, parts *split, 
 		Combine: parts.combine, Merge: merge, MergeColumns: parts.columns,
 		ResultColumns: result, Reason: parts.reason, PrefixLimit: parts.prefix,
 	}
-	if err := d.verify(ctx, out.Partial, d.columns, out.PartialColumns); err != nil {
+	if err := d.verify(ctx, out.Partial, d.carried, out.PartialColumns); err != nil {
 		return nil, fmt.Errorf("partial query: %w", err)
 	}
 	if out.Combine == "" {
@@ -283,12 +374,7 @@ func (d *deriver) mergeQuery(ctx context.Context, t *tree, over, result []*pb.Co
 	case sameTypes(got, result) && sameNames(got, result):
 		return query, nil
 	}
-	inner, items := make([]string, len(got)), make([]string, len(got))
-	for i, c := range result {
-		inner[i] = quote(rowName(i, len(got)))
-		items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", inner[i], c.GetType(), quote(c.GetName()))
-	}
-	query = fmt.Sprintf("SELECT %s FROM (%s) AS merged(%s)", strings.Join(items, ", "), query, strings.Join(inner, ", "))
+	query = cast(query, got, result)
 	return query, d.verify(ctx, query, over, result)
 }
 

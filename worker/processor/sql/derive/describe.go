@@ -88,8 +88,13 @@ func alias(n node) string {
 }
 
 // overBatch makes a query read batch where it reads input, in place.
-func overBatch(root node) {
+func (d *deriver) overBatch(root node) {
 	replaceTables(root, func(n node) node {
+		if d.restored != nil {
+			r := subqueryRef(copyOf(d.restored), alias(n))
+			r["column_name_alias"] = n["column_name_alias"]
+			return r
+		}
 		n["alias"], n["table_name"] = alias(n), microBatch
 		return n
 	})
@@ -103,4 +108,39 @@ func refusal(err error) error {
 	}
 	message, _, _ := strings.Cut(err.Error(), "\n\nLINE ")
 	return &Refusal{Message: strings.TrimSpace(message), Position: -1}
+}
+
+// nameAsWritten gives columns the names that the query's own text makes. The
+// tree's differ from them only where there are lambdas and subqueries, which it
+// prints anew.
+func (d *deriver) nameAsWritten(ctx context.Context, query string, t *tree, columns []*pb.Column) error {
+	if !anywhere(t.root(), isClass("LAMBDA")) && !anywhere(t.root(), isClass("SUBQUERY")) {
+		return nil
+	}
+	items := make([]string, len(d.columns))
+	for i, c := range d.columns {
+		items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.GetType(), quote(c.GetName()))
+	}
+	empty := "(SELECT " + strings.Join(items, ", ") + " WHERE false)"
+	rows, err := d.q.Rows(ctx, fmt.Sprintf("DESCRIBE WITH input AS %s, batch AS %s SELECT * FROM (\n%s\n)",
+		empty, empty, strings.TrimRight(query, "; \t\r\n")))
+	if err != nil || len(rows) != len(columns) {
+		return ctx.Err() // the tree's names will do
+	}
+	seen := map[string]bool{}
+	for i, c := range columns {
+		if !seen[strings.ToLower(c.GetName())] {
+			seen[strings.ToLower(c.GetName())] = true
+			c.Name = rows[i][0]
+		}
+	}
+	return nil
+}
+
+// cantWrite makes one batch of a query whose merge DuckDB can't parse.
+func cantWrite(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return unsplittable("its merge can't be written: " + err.Error())
 }

@@ -154,7 +154,7 @@ func (d *deriver) splitRows(ctx context.Context, s *spot, columns []*pb.Column) 
 	if err != nil {
 		return nil, unsplittable("its SELECT over input can't stand alone")
 	}
-	overBatch(rows)
+	d.overBatch(rows)
 	query, err := printOne(ctx, d.q, statement(rows))
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func (d *deriver) rowQueries(ctx context.Context, query string, inner, columns [
 	t, err := parse(ctx, d.q, fmt.Sprintf("SELECT %s FROM (%s)%s",
 		strings.Join(results, ", "), restored, tail(orders, m.limit, m.offset)))
 	if err != nil {
-		return nil, err
+		return nil, cantWrite(ctx, err)
 	}
 	out.merge = t.root()
 	return out, nil

@@ -163,8 +163,8 @@ func (g *grouping) reason() string {
 	return "partial aggregates of each batch, merged once"
 }
 
-// carried are the columns that a partial groups by.
-func (g *grouping) carried() int { return len(g.keys) + count(g.distinct != nil) }
+// groupedBy is how many columns a partial groups by.
+func (g *grouping) groupedBy() int { return len(g.keys) + count(g.distinct != nil) }
 
 // partialColumns are the partial's columns before they are made fit to cross.
 func (g *grouping) partialColumns(ctx context.Context) ([]*pb.Column, error) {
@@ -172,7 +172,7 @@ func (g *grouping) partialColumns(ctx context.Context) ([]*pb.Column, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns, err := g.describeText(ctx, query, g.columns)
+	columns, err := g.describeText(ctx, query, g.carried)
 	if err != nil {
 		return nil, unsplittable("its parts do not bind: " + err.Error())
 	}
@@ -195,7 +195,7 @@ func (g *grouping) partial(ctx context.Context) (string, error) {
 	const marker = "__parts"
 	n := g.source()
 	n["select_list"] = append(items, column(marker))
-	overBatch(n)
+	g.overBatch(n)
 	query, err := printOne(ctx, g.q, statement(n))
 	if err != nil {
 		return "", err
@@ -211,7 +211,7 @@ func (g *grouping) partial(ctx context.Context) (string, error) {
 	if !found || strings.Contains(rest, marker) {
 		return "", unsplittable("it uses the name " + marker)
 	}
-	return head + strings.Join(exprs, ", ") + rest + g.groupBy(g.carried()), nil
+	return head + strings.Join(exprs, ", ") + rest + g.groupBy(g.groupedBy()), nil
 }
 
 // groupBy groups by the first n columns, by their numbers.
@@ -277,7 +277,7 @@ func (g *grouping) merge(ctx context.Context, top node, restored string, made []
 	}
 	t, err := parse(ctx, g.q, "SELECT "+strings.Join(items, ", ")+" FROM "+from)
 	if err != nil {
-		return nil, fmt.Errorf("merge of aggregates: %w", err)
+		return nil, cantWrite(ctx, err)
 	}
 	top["from_table"] = subqueryRef(t.root(), "merged")
 	return top, nil

@@ -36,7 +36,7 @@ func (t *tree) copy() *tree { return &tree{document: copyOf(t.document)} }
 func parse(ctx context.Context, q Querier, query string) (*tree, error) {
 	rows, err := q.Rows(ctx, "SELECT json_serialize_sql(CAST(? AS VARCHAR))", query)
 	if err != nil {
-		return nil, fmt.Errorf("parse the query: %w", err)
+		return nil, refusal(err)
 	}
 	document, err := decode(rows[0][0])
 	if err != nil {

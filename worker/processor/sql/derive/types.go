@@ -44,18 +44,23 @@ func wireType(t string) (string, bool) {
 func wireList(t string) (string, bool) {
 	open := strings.LastIndexByte(t, '[')
 	element, ok := wireType(t[:open])
-	return element + t[open:], ok
+	return element + t[open:], ok && !isEnum(t)
 }
 
 func wireFields(t, name string, field func(string) (string, bool)) (string, bool) {
 	parts, ok := splitFields(strings.TrimSuffix(t[len(name)+1:], ")"))
 	for i := range parts {
 		var crosses bool
-		parts[i], crosses = field(parts[i])
-		ok = ok && crosses
+		crossing := parts[i]
+		parts[i], crosses = field(crossing)
+		ok = ok && crosses && !strings.Contains(crossing, "ENUM(")
 	}
 	return name + "(" + strings.Join(parts, ", ") + ")", ok
 }
+
+// isEnum says whether the elements of a list are of an ENUM. DuckDB can't write
+// the tree of a cast to such a type.
+func isEnum(t string) bool { return strings.HasPrefix(t, "ENUM(") }
 
 // wireField is wireType of a struct's field, `name TYPE`. A field without a
 // name can't be spelt in a cast.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -135,18 +136,30 @@ func (r *Result) Close() {
 	r.db.lock.Unlock()
 }
 
+// interruptAgain is how long to wait before a query is interrupted again: one
+// that was about to start forgets that it was.
+const interruptAgain = 5 * time.Millisecond
+
 // interruptOn interrupts the connection's query when ctx ends, until the
 // function that it returns is called.
 func (d *DB) interruptOn(ctx context.Context) (release func()) {
 	if ctx.Done() == nil {
 		return func() {}
 	}
-	done := make(chan struct{})
+	released, done := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
-		bindings.Interrupt(d.conn)
+		for {
+			bindings.Interrupt(d.conn)
+			select {
+			case <-released:
+				return
+			case <-time.After(interruptAgain):
+			}
+		}
 	})
 	return func() {
+		close(released)
 		if !stop() {
 			<-done
 		}

@@ -103,10 +103,13 @@ type DropOutputs struct {
 
 // OutputReady tells outputs of a job's result that can be delivered, following
 // those told before, in source order. Last: there are no more after these.
+// Restart: those told before and not consumed are void, since one of them was
+// lost or the result was requested anew; these follow the last consumed one.
 type OutputReady struct {
 	Job     JobID
 	Outputs []Output
 	Last    bool
+	Restart bool
 }
 
 // Changed tells watchers that a job is not as it was.

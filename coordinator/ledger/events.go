@@ -137,4 +137,3 @@ func (ResultRequested) event() {}
 func (ResultConsumed) event()  {}
 func (Committed) event()       {}
 func (Ticked) event()          {}
-

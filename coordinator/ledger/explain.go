@@ -1,15 +1,203 @@
 package ledger
 
-// WaitKind is a kind of reason for waiting.
-type WaitKind uint8
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
-// Wait is a reason why a job's next batch waits.
+// Wait is a reason why the next batch of a job waits.
 type Wait struct {
 	Kind WaitKind
-	// N of M workers are concerned, where it is about workers.
+	// N of M workers are concerned, where it is about workers; N of M leases,
+	// batches or outputs elsewhere.
 	N, M int
 	// Name is the processor, label or stage concerned.
 	Name string
 	// Until is when it ends, where that is known.
 	Until Time
+	// For is how long that is from now.
+	For time.Duration
+}
+
+// WaitKind is a kind of reason for waiting.
+type WaitKind uint8
+
+// The kinds.
+const (
+	WaitPaused    WaitKind = iota // the job is paused
+	WaitEnding                    // its end is being written down
+	WaitGrace                     // a new coordinator waits for workers to come back
+	WaitLimit                     // the job has all N leases that it may have
+	WaitDelay                     // its data is not old enough
+	WaitBackoff                   // N batches failed, and wait to be tried again
+	WaitLeases                    // everything that is left is leased: N leases
+	WaitCommits                   // N outcomes are being written down
+	WaitStage                     // the stage waits for the one named
+	WaitMerges                    // N merges must be done before
+	WaitNoWorkers                 // no worker is attached
+	WaitLabel                     // N of M workers lack a label
+	WaitProcessor                 // N of M workers lack a processor
+	WaitDraining                  // N of M workers leave
+	WaitCredit                    // N of M workers have no credit: they are busy
+	WaitRest                      // a lone batch waits for a worker to be idle
+)
+
+// String returns the reason as a sentence, without a stop.
+func (x Wait) String() string {
+	switch x.Kind {
+	case WaitPaused:
+		return "the job is paused"
+	case WaitEnding:
+		return "the end of the job is being written down"
+	case WaitGrace:
+		return fmt.Sprintf("the coordinator is new, and waits %v for workers to come back with their leases", x.For)
+	case WaitLimit:
+		return fmt.Sprintf("the job has all %d leases that it may have at a time", x.N)
+	case WaitDelay:
+		return fmt.Sprintf("the data is not old enough: the delay ends in %v", x.For)
+	case WaitBackoff:
+		return fmt.Sprintf("%d batches have failed and wait to be tried again, the first for %v", x.N, x.For)
+	case WaitLeases:
+		return fmt.Sprintf("everything that is left is leased: %d leases", x.N)
+	case WaitCommits:
+		return fmt.Sprintf("%d outcomes are being written down", x.N)
+	case WaitStage:
+		return fmt.Sprintf("it collects the outputs of stage `%s`, which is not done: %d of %d positions are", x.Name, x.N, x.M)
+	case WaitMerges:
+		return fmt.Sprintf("%d merges of outputs must be done before", x.N)
+	case WaitNoWorkers:
+		return "no worker is attached"
+	case WaitLabel:
+		return fmt.Sprintf("%d of %d workers lack the label `%s`", x.N, x.M, x.Name)
+	case WaitProcessor:
+		return fmt.Sprintf("%d of %d workers lack the processor `%s`", x.N, x.M, x.Name)
+	case WaitDraining:
+		return fmt.Sprintf("%d of %d workers are draining", x.N, x.M)
+	case WaitCredit:
+		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
+	}
+	return "the batch needs a whole worker, and one is kept free for it"
+}
+
+// Explain returns why what waits of a job is waiting, the nearest reasons
+// first. It is empty when the job has ended or nothing waits.
+func (l *Ledger) Explain(id JobID, at Time) []Wait {
+	r := l.runs[id]
+	if r == nil || r.job.state.Over() {
+		return nil
+	}
+	at = max(at, l.now)
+	waits := l.explainJob(r, at)
+	if len(waits) > 0 {
+		return waits
+	}
+	k := r.current()
+	if k == nil {
+		return nil
+	}
+	waits = l.explainStage(r, k, at)
+	if k.pending.empty() && k.ready.len() == 0 {
+		return waits
+	}
+	return append(waits, l.explainWorkers(r, k)...)
+}
+
+// explainJob returns what keeps a job from being served at all.
+func (l *Ledger) explainJob(r *run, at Time) (waits []Wait) {
+	if r.closing {
+		waits = append(waits, Wait{Kind: WaitEnding})
+	}
+	if r.job.paused {
+		waits = append(waits, Wait{Kind: WaitPaused})
+	}
+	if at < r.until {
+		waits = append(waits, Wait{Kind: WaitGrace, Until: r.until, For: r.until.Sub(at)})
+	}
+	if r.full(l.cfg.Bug) {
+		waits = append(waits, Wait{Kind: WaitLimit, N: r.leases, M: int(r.job.settings.MaxConcurrency)})
+	}
+	return waits
+}
+
+// explainStage returns what there is to wait for in the stage that a job is
+// at.
+func (l *Ledger) explainStage(r *run, k *work, at Time) (waits []Wait) {
+	if due := r.job.submitted.Add(r.job.settings.Delay); k.index == 0 && at < due {
+		waits = append(waits, Wait{Kind: WaitDelay, Until: due, For: due.Sub(at)})
+	}
+	if k.index > 0 && r.merging > 0 {
+		waits = append(waits, Wait{Kind: WaitMerges, N: r.merging})
+	}
+	if r.reserved != nil {
+		waits = append(waits, Wait{Kind: WaitRest})
+	}
+	var leased, reported, failed int
+	first := never
+	for b := range r.all.all() {
+		switch b.phase {
+		case batchLeased:
+			leased++
+		case batchReported, batchFailing:
+			reported++
+		case batchBacksOff:
+			failed++
+			first = min(first, b.retryAt)
+		}
+	}
+	if failed > 0 {
+		waits = append(waits, Wait{Kind: WaitBackoff, N: failed, Until: first, For: first.Sub(at)})
+	}
+	if leased > 0 && k.pending.empty() {
+		waits = append(waits, Wait{Kind: WaitLeases, N: leased})
+	}
+	if reported > 0 {
+		waits = append(waits, Wait{Kind: WaitCommits, N: reported})
+	}
+	if next := k.index + 1; k.index >= 0 && next < len(r.stages) {
+		waits = append(waits, Wait{Kind: WaitStage, Name: k.plan.Name, N: int(k.stage.size), M: int(k.stage.total)})
+	}
+	return waits
+}
+
+// explainWorkers returns why no worker takes a batch that is ready.
+func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
+	if l.attached == 0 {
+		return []Wait{{Kind: WaitNoWorkers}}
+	}
+	draining, busy := 0, 0
+	for _, c := range l.classes {
+		draining += c.draining
+		label, processor, ok := c.lacks(r, k)
+		switch {
+		case c.workers == 0:
+		case ok:
+			hungry := c.hungry[idle].n + c.hungry[spare].n + c.hungry[prefetch].n
+			busy += c.workers - c.draining - hungry
+		case processor != "":
+			waits = lacking(waits, WaitProcessor, processor, c.workers)
+		default:
+			waits = lacking(waits, WaitLabel, label.Key+"="+label.Value, c.workers)
+		}
+	}
+	if draining > 0 {
+		waits = append(waits, Wait{Kind: WaitDraining, N: draining})
+	}
+	if busy > 0 {
+		waits = append(waits, Wait{Kind: WaitCredit, N: busy})
+	}
+	for i := range waits {
+		waits[i].M = l.attached
+	}
+	return waits
+}
+
+// lacking counts workers that lack the same.
+func lacking(waits []Wait, kind WaitKind, name string, n int) []Wait {
+	i := slices.IndexFunc(waits, func(x Wait) bool { return x.Kind == kind && x.Name == name })
+	if i < 0 {
+		return append(waits, Wait{Kind: kind, Name: name, N: n})
+	}
+	waits[i].N += n
+	return waits
 }

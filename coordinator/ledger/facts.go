@@ -51,11 +51,11 @@ type PauseSet struct {
 
 // JobClosed: the job failed or was cancelled.
 type JobClosed struct {
-	At      Time
-	Asked   Asked
-	Job     JobID
-	State   JobState
-	Class   OutcomeClass
+	At    Time
+	Asked Asked
+	Job   JobID
+	State JobState
+	Class OutcomeClass
 	// Reason is the ledger's or the client's; Failure is a worker's.
 	Reason  string
 	Failure []byte

@@ -1,49 +1,137 @@
 package ledger
 
-// State is the durable part of the ledger: what facts made of it.
-type State struct{}
+import "fmt"
 
-// NewState returns a state without any job.
-func NewState() *State { return nil }
+// Ledger is the leader's side: a State, and what may be lost.
+type Ledger struct {
+	cfg   Config
+	state *State
+	term  Term
+	now   Time
+	seed  uint64
 
-// Restore returns the state of a snapshot (none when empty) with facts applied.
-func Restore(snapshot []byte, facts ...Fact) (*State, error) { return nil, nil }
+	workers  map[WorkerID]*worker
+	classes  []*class
+	spareIDs []int // indexes of workers that were forgotten
+	indexes  int   // indexes ever given out
+	attached int
+	fleet    uint64 // rises when who may run what changes
 
-// Apply changes the state by a fact, alike on every replica. It says whether
-// the fact took hold; one that does not fit any more changes nothing.
-func (s *State) Apply(f Fact) bool { return false }
+	runs     map[JobID]*run
+	runnable []*run // by priority, virtual time and number
+	bands    map[int32]*band
+	offers   []*worker // to be asked at the end of the step
+	looking  bool      // work has come up that idle workers must be asked about
 
-// Encode returns a snapshot of the state.
-func (s *State) Encode() []byte { return nil }
+	timers timers
+	wake   Time
+	asking int // submissions proposed and not committed
 
-// Term returns the highest term that began.
-func (s *State) Term() Term { return 0 }
-
-// AppendFact appends the encoding of a fact to b.
-func AppendFact(b []byte, f Fact) []byte { return b }
-
-// DecodeFact decodes one fact.
-func DecodeFact(b []byte) (Fact, error) { return nil, nil }
-
-// Ledger is the leader's side: a State and what may be lost.
-type Ledger struct{}
+	effects []Effect
+	facts   []Fact // to be proposed at the end of the step
+	changed *run   // told last in this step
+}
 
 // New returns a leader's ledger over a state, in a term higher than any that
-// the state knows. It panics when cfg does not check.
-func New(cfg Config, state *State, term Term, at Time) *Ledger { return nil }
+// the state knows. It panics when cfg does not check or the term is not
+// higher.
+func New(cfg Config, state *State, term Term, at Time) *Ledger {
+	if err := cfg.Check(); err != nil {
+		panic(fmt.Sprintf("ledger: %v", err))
+	}
+	if term <= state.term {
+		panic(fmt.Sprintf("ledger: term %d is not higher than %d", term, state.term))
+	}
+	state.bug = cfg.Bug
+	l := &Ledger{
+		cfg: cfg, state: state, term: term, now: at, wake: never,
+		workers: map[WorkerID]*worker{},
+		runs:    map[JobID]*run{},
+		bands:   map[int32]*band{},
+	}
+	l.propose(&TermBegan{Term: term})
+	for _, j := range state.order {
+		l.resume(j)
+	}
+	return l
+}
+
+// State returns the durable part, to be encoded and not changed.
+func (l *Ledger) State() *State { return l.state }
 
 // Step takes what happened, at a time and with a random seed of its own, and
 // returns what to do. The slice is valid until the next Step.
-func (l *Ledger) Step(at Time, seed uint64, e Event) []Effect { return nil }
+func (l *Ledger) Step(at Time, seed uint64, e Event) []Effect {
+	clear(l.effects)
+	l.effects = l.effects[:0]
+	l.changed = nil
+	l.now = max(l.now, at) // a new leader's clock may lag the old one's
+	l.seed = seed
+	l.expire() // a lease past its deadline is never live, whatever the event
+	l.take(e)
+	l.match()
+	l.flush()
+	return l.effects
+}
 
-// State returns the durable part, to be encoded and not changed.
-func (l *Ledger) State() *State { return nil }
+func (l *Ledger) take(e Event) {
+	switch e := e.(type) {
+	case JobSubmitted:
+		l.jobSubmitted(e)
+	case JobCancelled:
+		l.jobCancelled(e)
+	case JobPaused:
+		l.pause(e.Request, e.Job, true)
+	case JobResumed:
+		l.pause(e.Request, e.Job, false)
+	case WorkerAttached:
+		l.workerAttached(&e)
+	case SessionLost:
+		l.sessionLost(e)
+	case Heartbeat:
+		l.heartbeat(e)
+	case CreditGranted:
+		l.creditGranted(e)
+	case OutcomeReported:
+		l.outcomeReported(&e)
+	case WorkerDraining:
+		l.workerDraining(e)
+	case OutputLost:
+		l.outputLost(e)
+	case ResultRequested:
+		l.resultRequested(e)
+	case ResultConsumed:
+		l.resultConsumed(e)
+	case Committed:
+		l.committed(e)
+	case Ticked:
+	default:
+		panic(fmt.Sprintf("ledger: unknown event %T", e))
+	}
+}
 
-// Job returns how a job is at a time.
-func (l *Ledger) Job(id JobID, at Time) (JobView, bool) { return JobView{}, false }
+// emit orders an effect.
+func (l *Ledger) emit(e Effect) { l.effects = append(l.effects, e) }
 
-// Jobs returns at most limit jobs, newest first.
-func (l *Ledger) Jobs(limit int, at Time) []JobView { return nil }
+// propose puts a fact into the entry that this step appends.
+func (l *Ledger) propose(f Fact) { l.facts = append(l.facts, f) }
 
-// Explain returns why what waits of a job is waiting.
-func (l *Ledger) Explain(id JobID) []Wait { return nil }
+// change tells watchers of a job, once a step for the same one.
+func (l *Ledger) change(r *run) {
+	if l.changed != r {
+		l.changed = r
+		l.emit(Changed{r.job.id})
+	}
+}
+
+// flush appends what was proposed, and says when to wake up.
+func (l *Ledger) flush() {
+	if len(l.facts) > 0 {
+		l.emit(Append{l.facts})
+		l.facts = nil // the log keeps them
+	}
+	if next := l.timers.next(); next != l.wake && next != never {
+		l.wake = next
+		l.emit(WakeAt{next})
+	}
+}

@@ -176,6 +176,8 @@ type Lease struct {
 	Alone bool
 	// MaySkip is how many bad records the job may still skip.
 	MaySkip uint64
+	// Bytes is what it spends of the worker's credit in bytes.
+	Bytes int64
 }
 
 // HeldLease is a lease in a worker's inventory. Of the lease its fence, kind,

@@ -54,8 +54,10 @@ type JobView struct {
 	Paused   bool
 	PlanOnly bool
 	Spec     []byte
-	// Plan, once there is one; nil again when the job was forgotten.
+	// Plan, once there is one, with its first fragments only when nothing of
+	// the job is needed any more; Fragments is how many it was made with.
 	Plan      *Plan
+	Fragments int
 	Submitted Time
 	// Ended is 0 before the end.
 	Ended Time
@@ -70,4 +72,80 @@ type JobView struct {
 	// ResultRead: the whole result was delivered.
 	ResultRead bool
 	Stats      Stats
+}
+
+// Job returns how a job is at a time.
+func (l *Ledger) Job(id JobID, at Time) (JobView, bool) {
+	j := l.state.jobs[id]
+	if j == nil {
+		return JobView{}, false
+	}
+	return l.view(j, max(at, l.now)), true
+}
+
+// Jobs returns at most limit jobs, newest first.
+func (l *Ledger) Jobs(limit int, at Time) []JobView {
+	all := l.state.order
+	out := make([]JobView, 0, min(limit, len(all)))
+	for i := len(all) - 1; i >= 0 && len(out) < limit; i-- {
+		out = append(out, l.view(all[i], max(at, l.now)))
+	}
+	return out
+}
+
+func (l *Ledger) view(j *job, at Time) JobView {
+	v := JobView{
+		ID: j.id, Key: j.key, State: j.state, Paused: j.paused, PlanOnly: j.planOnly, Spec: j.spec,
+		Plan: j.plan, Fragments: j.fragments, Submitted: j.submitted, Ended: j.ended,
+		Class: j.class, Reason: j.reason, Failure: j.fault, Skips: j.skips,
+		ResultRead: j.state == StateDone && j.released, Stats: j.stats(at),
+	}
+	if r := l.runs[j.id]; r != nil {
+		v.Stats.BatchesRunning = int64(r.leases)
+	}
+	return v
+}
+
+// stats returns a job's progress at a time.
+func (j *job) stats(at Time) Stats {
+	if j.state.Over() {
+		at = j.ended
+	}
+	s := Stats{
+		BatchesDone: j.batches, Retries: j.retries, Wasted: j.wasted, Merges: j.merges,
+		Elapsed: at.Sub(j.submitted), Remaining: -1,
+	}
+	if len(j.stages) == 0 {
+		return s
+	}
+	source := &j.stages[0]
+	s.PositionsDone, s.PositionsTotal = int64(source.size), int64(source.total)
+	s.Counters = j.counters()
+	if n := source.batches; n > 0 {
+		s.BatchRecords = float64(source.sum.RecordsIn) / float64(n)
+		s.BatchTime = source.elapsed / time.Duration(n)
+	}
+	switch {
+	case j.state.Over():
+		s.Remaining = 0
+	case source.size > 0:
+		left := float64(source.total-source.size) / float64(source.size)
+		s.Remaining = time.Duration(float64(s.Elapsed) * left)
+	}
+	return s
+}
+
+// counters returns the sums that a job shows.
+func (j *job) counters() Counters {
+	source, last := &j.stages[0].sum, &j.stages[j.last()].sum
+	c := Counters{
+		RecordsIn: source.RecordsIn, BytesIn: source.BytesIn, RecordsSkipped: source.RecordsSkipped,
+		RecordsOut: last.RecordsOut, BytesOut: last.BytesOut,
+	}
+	for i := range j.stages {
+		if custom := j.stages[i].sum.Custom; len(custom) > 0 {
+			c.Custom = combineCounts(c.Custom, custom, 1)
+		}
+	}
+	return c
 }

@@ -1,0 +1,370 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Apply changes the state by a fact, alike on every replica. It says whether
+// the fact took hold; one that does not fit any more changes nothing.
+func (s *State) Apply(f Fact) bool {
+	s.dropped = s.dropped[:0]
+	switch f := f.(type) {
+	case *TermBegan:
+		s.term = max(s.term, f.Term)
+		return true
+	case *JobAdded:
+		return s.jobAdded(f)
+	case *JobPlanned:
+		return s.jobPlanned(f)
+	case *PauseSet:
+		return s.pauseSet(f)
+	case *JobClosed:
+		return s.jobClosed(f)
+	case *JobForgotten:
+		return s.jobForgotten(f)
+	case *RangeDone:
+		return s.rangeDone(f)
+	case *RangeFailed:
+		return s.rangeFailed(f)
+	case *OutputsLost:
+		return s.outputsLost(f)
+	case *OutputsMerged:
+		return s.outputsMerged(f)
+	case *ResultRead:
+		return s.resultRead(f)
+	case *WorkWasted:
+		return s.workWasted(f)
+	}
+	panic(fmt.Sprintf("ledger: unknown fact %T", f))
+}
+
+func (s *State) jobAdded(f *JobAdded) bool {
+	if _, known := s.keys[f.Key]; known && !s.bug.has(BugSkipKey) {
+		return false
+	}
+	s.lastJob++
+	s.add(&job{
+		id: s.lastJob, key: f.Key, settings: f.Settings, spec: f.Spec, planOnly: f.PlanOnly,
+		submitted: f.At, state: StatePlanning,
+		planning: stage{total: 1}, committed: stage{total: 1},
+	})
+	return true
+}
+
+// running returns a job in a state, nil when there is none.
+func (s *State) running(id JobID, state JobState) *job {
+	if j := s.jobs[id]; j != nil && j.state == state {
+		return j
+	}
+	return nil
+}
+
+func (s *State) jobPlanned(f *JobPlanned) bool {
+	j := s.running(f.Job, StatePlanning)
+	if j == nil {
+		return false
+	}
+	j.setPlan(f.Plan)
+	j.planning.failed.reset()
+	j.state = StateRunning
+	if j.planOnly {
+		s.end(j, StateDone, f.At)
+		s.release(j)
+		return true
+	}
+	s.advance(j, f.At)
+	return true
+}
+
+// advance moves a job on that has nothing left to do in its state.
+func (s *State) advance(j *job, at Time) {
+	if j.state == StateRunning && j.stages[j.last()].complete() {
+		if !j.toFiles() {
+			s.end(j, StateDone, at)
+			s.releaseRead(j)
+			return
+		}
+		j.state = StateCommitting
+	}
+	if j.state == StateCommitting && j.committed.complete() {
+		s.end(j, StateDone, at)
+		s.release(j)
+	}
+}
+
+func (s *State) end(j *job, state JobState, at Time) {
+	j.state, j.ended = state, max(at, j.submitted)
+	s.live--
+}
+
+// releaseRead releases a done job once its result has been read.
+func (s *State) releaseRead(j *job) {
+	if j.state == StateDone && j.stages[j.last()].outputs == 0 {
+		s.release(j)
+	}
+}
+
+func (s *State) pauseSet(f *PauseSet) bool {
+	j := s.jobs[f.Job]
+	if j == nil || j.state.Over() {
+		return false
+	}
+	j.paused = f.Paused
+	return true
+}
+
+func (s *State) jobClosed(f *JobClosed) bool {
+	j := s.jobs[f.Job]
+	if j == nil || j.state.Over() {
+		return false
+	}
+	s.end(j, f.State, f.At)
+	j.class, j.reason, j.fault = f.Class, f.Reason, f.Failure
+	s.release(j)
+	return true
+}
+
+func (s *State) jobForgotten(f *JobForgotten) bool {
+	j := s.jobs[f.Job]
+	if j == nil || !j.state.Over() {
+		return false
+	}
+	s.forget(j)
+	return true
+}
+
+// target returns the job and stage that work on [from, to) belongs to, if the
+// job is still about it.
+func (s *State) target(id JobID, index int, from, to Position) (*job, *stage) {
+	j := s.jobs[id]
+	if j == nil || j.state != stateOf(index) {
+		return nil, nil
+	}
+	g := j.stage(index)
+	if g == nil || from < 0 || from >= to || to > g.total {
+		return nil, nil
+	}
+	return j, g
+}
+
+// stateOf returns the state in which a stage runs.
+func stateOf(index int) JobState {
+	switch index {
+	case planStage:
+		return StatePlanning
+	case commitStage:
+		return StateCommitting
+	}
+	return StateRunning
+}
+
+func (s *State) rangeDone(f *RangeDone) bool {
+	j, g := s.target(f.Fence.Job, f.Stage, f.From, f.To)
+	if j == nil || g.overlapsDone(f.From, f.To) || s.outputs[f.Output.ID] != nil {
+		return false
+	}
+	if f.Stage > 0 && !j.stages[f.Stage-1].complete() {
+		return false // some of what it read is lost
+	}
+	j.maxBatch = max(j.maxBatch, f.Fence.Batch)
+	g.forgive(f.From, f.To)
+	g.sum.add(&f.Counters)
+	if s.bug.has(BugCountTwice) {
+		g.sum.add(&f.Counters)
+	}
+	if len(f.Skips) > 0 && len(j.skips) < maxSkips {
+		j.skips = append(j.skips, f.Skips)
+	}
+	g.batches++
+	g.elapsed += f.Elapsed
+	if f.Stage >= 0 {
+		j.batches++
+	}
+	s.insert(&entry{
+		job: j, stage: f.Stage, from: f.From, to: f.To, batches: 1,
+		out: f.Output, sum: f.Counters, elapsed: f.Elapsed,
+	})
+	s.settle(j, f.Stage, f.At)
+	return true
+}
+
+// settle follows the completion of a stage: the outputs that it has consumed
+// are given up.
+func (s *State) settle(j *job, index int, at Time) {
+	if index >= 0 && !j.stages[index].complete() {
+		return
+	}
+	if index > 0 && !j.stages[index-1].closed {
+		j.stages[index-1].closed = true
+		s.dropOutputs(j, index-1)
+	}
+	s.advance(j, at)
+}
+
+// forgive forgets failures inside [from, to), or on its edges.
+func (g *stage) forgive(from, to Position) {
+	for {
+		at, f, ok := g.failed.floor(to - 1)
+		if !ok || f.to <= from {
+			return
+		}
+		g.failed.remove(at)
+	}
+}
+
+func (s *State) rangeFailed(f *RangeFailed) bool {
+	j, g := s.target(f.Fence.Job, f.Stage, f.From, f.To)
+	if j == nil || g.overlapsDone(f.From, f.To) {
+		return false
+	}
+	j.maxBatch = max(j.maxBatch, f.Fence.Batch)
+	j.retries++
+	old, _ := g.failed.get(f.From)
+	fail := &failure{from: f.From, to: f.To, class: f.Class, first: f.Failure}
+	if old != nil && old.to == f.To {
+		*fail = *old
+		if len(fail.first) == 0 {
+			fail.first = f.Failure
+		}
+	}
+	fail.spent++
+	if f.Class == OutcomeInputGone && !slices.Contains(fail.gone, f.Worker) {
+		fail.gone = append(slices.Clip(fail.gone), f.Worker)
+	}
+	g.forgive(f.From, f.To)
+	if f.SplitAt <= f.From || f.SplitAt >= f.To {
+		g.failed.put(f.From, fail)
+		return true
+	}
+	left, right := *fail, *fail
+	left.to, right.from = f.SplitAt, f.SplitAt
+	g.failed.put(left.from, &left)
+	g.failed.put(right.from, &right)
+	g.cap = max(left.to-left.from, right.to-right.from)
+	return true
+}
+
+func (s *State) outputsLost(f *OutputsLost) bool {
+	j := s.jobs[f.Job]
+	if j == nil || j.released {
+		return false
+	}
+	took := false
+	for _, id := range f.Outputs {
+		e := s.outputs[id]
+		if e == nil || e.job != j || e.stage != f.Stage {
+			continue
+		}
+		s.undo(e)
+		took = true
+	}
+	if took {
+		s.reopen(j, f.Stage)
+	}
+	return took
+}
+
+// reopen makes a job run again that lost outputs of a stage. What the stage
+// had consumed must be made again too.
+func (s *State) reopen(j *job, index int) {
+	if j.state == StateDone {
+		j.ended = 0
+		s.live++
+	}
+	j.state = StateRunning
+	j.committed = stage{total: 1}
+	for i := range index {
+		if j.stages[i].closed {
+			s.redo(j, i)
+		}
+	}
+}
+
+func (s *State) outputsMerged(f *OutputsMerged) bool {
+	j, g := s.target(f.Fence.Job, f.Stage, f.From, f.To)
+	if j == nil || f.Stage < 0 || g.closed || s.outputs[f.Output.ID] != nil {
+		return false
+	}
+	run := g.tiles(f.From, f.To)
+	if !sameOutputs(run, f.Inputs) {
+		return false
+	}
+	j.maxBatch = max(j.maxBatch, f.Fence.Batch)
+	j.merges++
+	merged := &entry{job: j, stage: f.Stage, from: f.From, to: f.To, out: f.Output}
+	for _, e := range run {
+		merged.batches += e.batches
+		merged.elapsed += e.elapsed
+		merged.level = max(merged.level, e.level+1)
+		merged.sum.add(&e.sum)
+		if e.out.ID != "" {
+			s.dropped = append(s.dropped, e.out)
+			s.unhold(e)
+		}
+		g.unlink(e)
+		g.size -= e.to - e.from
+	}
+	s.insert(merged)
+	return true
+}
+
+// tiles returns the entries that cover [from, to) exactly, or none.
+func (g *stage) tiles(from, to Position) []*entry {
+	e, ok := g.done.get(from)
+	if !ok {
+		return nil
+	}
+	var run []*entry
+	for {
+		run = append(run, e)
+		switch next := e.place.next; {
+		case e.to == to:
+			return run
+		case e.to > to || next == nil || next.val.from != e.to:
+			return nil
+		default:
+			e = next.val
+		}
+	}
+}
+
+// sameOutputs says whether the outputs of entries are the named ones.
+func sameOutputs(run []*entry, ids []OutputID) bool {
+	i := 0
+	for _, e := range run {
+		if e.out.ID == "" {
+			continue
+		}
+		if i == len(ids) || ids[i] != e.out.ID {
+			return false
+		}
+		i++
+	}
+	return len(run) > 0 && i == len(ids)
+}
+
+func (s *State) resultRead(f *ResultRead) bool {
+	e := s.outputs[f.Output]
+	if e == nil || e.job.id != f.Job || e.stage != e.job.last() || e.job.toFiles() {
+		return false
+	}
+	j := e.job
+	if e.from < j.read {
+		return false
+	}
+	j.read = e.to
+	s.dropped = append(s.dropped, e.out)
+	s.give(e)
+	s.releaseRead(j)
+	return true
+}
+
+func (s *State) workWasted(f *WorkWasted) bool {
+	j := s.jobs[f.Job]
+	if j == nil {
+		return false
+	}
+	j.wasted++
+	return true
+}

@@ -1,0 +1,263 @@
+package ledger
+
+// mergeable says whether outputs of a stage are merged at all: those that are
+// collected, or wait for the client.
+func (r *run) mergeable(k *work) bool {
+	return k.plan != nil && k.plan.Mergeable && k.plan.Output != OutputFile
+}
+
+// considerMerge looks whether a new output completes a run of neighbours of
+// the same worker that are enough to be merged. A run holds nothing that was
+// merged more often than the new one, so that merges form a tree.
+func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
+	if !r.mergeable(k) || k.stage.outputs <= l.cfg.MergeFanIn || r.job.state != StateRunning {
+		return
+	}
+	joins := func(x *entry) bool {
+		return x.out.ID == "" || x.level <= e.level && l.free(x, e.out.Worker) && x.out.Bytes < l.cfg.MergeInputBytes
+	}
+	if !joins(e) {
+		return
+	}
+	first, n := e, 1
+	for n < l.cfg.MergeFanIn && first.place.prev != nil {
+		x := first.place.prev.val
+		if x.to != first.from || !joins(x) {
+			break
+		}
+		if first = x; x.out.ID != "" {
+			n++
+		}
+	}
+	last := e
+	for n < l.cfg.MergeFanIn && last.place.next != nil {
+		x := last.place.next.val
+		if x.from != last.to || !joins(x) {
+			break
+		}
+		if last = x; x.out.ID != "" {
+			n++
+		}
+	}
+	if n >= l.cfg.MergeFanIn {
+		l.merge(r, k, first, last)
+	}
+}
+
+// free says whether an output is a worker's, and nobody has plans with it.
+func (l *Ledger) free(e *entry, w WorkerID) bool {
+	return !e.pinned && !e.losing && e.out.Worker == w
+}
+
+// merge makes a batch that merges neighbouring entries, for the worker that
+// holds them.
+func (l *Ledger) merge(r *run, k *work, first, last *entry) {
+	for first.out.ID == "" {
+		first = first.place.next.val
+	}
+	for last.out.ID == "" {
+		last = last.place.prev.val
+	}
+	w := l.workers[first.out.Worker]
+	if w == nil || !w.attached || w.draining || r.closing {
+		return
+	}
+	r.lastBatch++
+	b := &batch{run: r, work: k, id: r.lastBatch, kind: LeaseMerge, worker: w}
+	b.take(first, last)
+	l.addBatch(b)
+	l.enqueueMerge(b)
+}
+
+// take pins the inputs of a merge.
+func (b *batch) take(first, last *entry) {
+	b.from, b.to = first.from, last.to
+	for e := first; ; e = e.place.next.val {
+		e.pinned = true
+		b.inputs = append(b.inputs, e)
+		if e == last {
+			return
+		}
+	}
+}
+
+// enqueueMerge has a merge wait for its worker.
+func (l *Ledger) enqueueMerge(b *batch) {
+	b.phase = batchReady
+	w := b.worker
+	if !w.attached || w.draining || b.run.closing {
+		l.drop(b)
+		l.moveOn(b.run)
+		return
+	}
+	w.merges.push(&b.place)
+	l.offer(w)
+}
+
+// unmerge gives up a merge that has not been granted.
+func (l *Ledger) unmerge(b *batch) {
+	r := b.run
+	l.drop(b)
+	l.moveOn(r)
+}
+
+// grantMerge grants the merge of a worker that waits longest.
+func (l *Ledger) grantMerge(w *worker) bool {
+	for b := range w.merges.all() {
+		if l.held(b.run) {
+			b.run.blocked = true
+			continue
+		}
+		l.grant(b, w)
+		return true
+	}
+	return false
+}
+
+// unblock offers the merges of a job again that it might not have granted.
+func (l *Ledger) unblock(r *run) {
+	if !r.blocked || l.held(r) {
+		return
+	}
+	r.blocked = false
+	for b := range r.all.all() {
+		if b.kind == LeaseMerge && b.phase == batchReady {
+			l.offer(b.worker)
+		}
+	}
+}
+
+// offerMerges makes the merges that a worker's outputs need, when it comes
+// back.
+func (l *Ledger) offerMerges(w *worker) {
+	held := l.state.holders[w.id]
+	if held == nil {
+		return
+	}
+	for e := range held.all() {
+		if r := l.runs[e.job.id]; r != nil && !e.pinned && r.job.state == StateRunning {
+			l.considerMerge(r, &r.stages[e.stage], e)
+		}
+	}
+}
+
+// gather merges the outputs of a stage that is complete, when they are too
+// many for the collect that follows.
+func (l *Ledger) gather(r *run) {
+	k := r.current()
+	if k == nil || k.index <= 0 {
+		return
+	}
+	before := &r.stages[k.index-1]
+	if !r.mergeable(before) || r.merging > 0 || before.stage.outputs <= l.cfg.MergeFanIn {
+		return
+	}
+	l.mergeRuns(r, before)
+}
+
+// mergeRuns merges every run of neighbours that one worker holds. Short runs
+// are not worth a lease.
+func (l *Ledger) mergeRuns(r *run, k *work) {
+	least := max(l.cfg.MergeFanIn/8, 2)
+	var first, last *entry
+	n := 0
+	for e := range k.stage.order.all() {
+		switch {
+		case e.out.ID == "":
+			continue
+		case n > 0 && n < l.cfg.MergeFanIn && l.free(e, first.out.Worker):
+			last, n = e, n+1
+			continue
+		case n >= least:
+			l.merge(r, k, first, last)
+		}
+		first, last, n = e, e, 1
+		if e.pinned || e.losing {
+			n = 0
+		}
+	}
+	if n >= least {
+		l.merge(r, k, first, last)
+	}
+}
+
+// gathered says whether the outputs of a complete stage may be collected: they
+// are few enough, or can't become fewer.
+func (l *Ledger) gathered(r *run, index int) bool {
+	return r.merging == 0
+}
+
+// mergeFailed tries a merge again, or gives it or its job up. Nothing of it is
+// durable, for the outputs are still there.
+func (l *Ledger) mergeFailed(b *batch, class OutcomeClass, failure []byte) {
+	r := b.run
+	l.answerOutcome(b, true)
+	b.spent++
+	switch {
+	case class == OutcomeInputGone:
+		for _, e := range b.inputs {
+			if e.out.ID != "" {
+				l.lose(e)
+			}
+		}
+		l.drop(b)
+		l.moveOn(r)
+	case class == OutcomeFatal || b.spent >= r.maxAttempts():
+		l.close(r, &JobClosed{State: StateFailed, Class: class, Reason: "merging outputs failed", Failure: failure})
+		l.drop(b)
+	case class == OutcomeExpired:
+		l.drop(b)
+		l.moveOn(r)
+	default:
+		l.backOff(b, b.spent)
+	}
+}
+
+// adoptMerge takes up a merge lease that a worker holds, if its inputs are the
+// ones of now.
+func (l *Ledger) adoptMerge(r *run, k *work, w *worker, x *Lease) *batch {
+	run := k.stage.tiles(x.From, x.To)
+	ids := make([]OutputID, len(x.Inputs))
+	for i := range ids {
+		ids[i] = x.Inputs[i].ID
+	}
+	if r.batches[x.Fence.Batch] != nil || !sameOutputs(run, ids) {
+		return nil
+	}
+	for _, e := range run {
+		if e.out.ID != "" && !l.free(e, w.id) {
+			return nil
+		}
+	}
+	b := &batch{run: r, work: k, id: x.Fence.Batch, kind: LeaseMerge, worker: w, attempt: x.Fence.Attempt, fence: x.Fence}
+	b.take(run[0], run[len(run)-1])
+	l.addBatch(b)
+	r.lastBatch = max(r.lastBatch, b.id)
+	l.hand(b, w)
+	l.seat(w)
+	return b
+}
+
+// followMerged follows the commit of a merge.
+func (l *Ledger) followMerged(f *OutputsMerged, took bool) {
+	r := l.runs[f.Fence.Job]
+	if r == nil {
+		return
+	}
+	lost := false
+	if b := r.reported(f.Fence, batchReported); b != nil {
+		lost = b.undone
+		l.answerOutcome(b, took)
+		l.drop(b)
+	} else if took {
+		for b := range r.all.all() {
+			if b.kind == LeaseMerge && b.work.index == f.Stage && b.phase != batchOver && !b.intact() {
+				l.dissolve(b, "its inputs were merged already")
+			}
+		}
+	}
+	if took {
+		l.followOutput(r, r.work(f.Stage), f.Output, lost)
+	}
+	l.moveOn(r)
+}

@@ -1,0 +1,261 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+func (l *Ledger) outcomeReported(e *OutcomeReported) {
+	w := l.of(e.Worker, e.Session)
+	if w == nil {
+		return // it is told again when the worker attaches
+	}
+	if b := l.leased(e.Outcome.Fence); b != nil && (b.worker == w || l.cfg.Bug.has(BugStaleFence)) {
+		l.finish(w, b, &e.Outcome)
+		return
+	}
+	l.unknown(w, &e.Outcome, true)
+}
+
+// finish takes the outcome of a live lease.
+func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
+	switch o.Class {
+	case OutcomeReturned, OutcomeCancelled, OutcomeUnspecified:
+		l.emit(Ack{w.id, w.session, o.Fence})
+		l.release(b)
+	case OutcomeDone, OutcomeDoneWithSkips:
+		b.owed = true
+		l.done(w, b, o)
+	default:
+		b.owed = true
+		l.fail(b, o.Class, o.Failure)
+	}
+	l.change(b.run)
+}
+
+// unknown answers an outcome that belongs to no live lease.
+func (l *Ledger) unknown(w *worker, o *Outcome, fresh bool) {
+	r := l.runs[o.Fence.Job]
+	if r == nil {
+		l.emit(Refuse{w.id, w.session, o.Fence, "the job has ended"})
+		return
+	}
+	if b := r.batches[o.Fence.Batch]; b != nil && b.fence == o.Fence && b.worker == w && b.owed {
+		return // the answer comes with the commit
+	}
+	if e := l.state.outputs[o.Output.ID]; e != nil && e.out.Worker == w.id {
+		l.emit(Ack{w.id, w.session, o.Fence}) // it won, and the answer was lost
+		return
+	}
+	l.emit(Refuse{w.id, w.session, o.Fence, "the lease is not live: it ran out, or its batch is done"})
+	if fresh && (o.Class == OutcomeDone || o.Class == OutcomeDoneWithSkips) {
+		l.propose(&WorkWasted{r.job.id})
+	}
+}
+
+// done proposes that a batch is done.
+func (l *Ledger) done(w *worker, b *batch, o *Outcome) {
+	r := b.run
+	if why := r.refuses(b, o); why != "" {
+		l.failWith(b, OutcomeFatal, o.Failure, why)
+		return
+	}
+	l.unlease(b, int64(o.Elapsed))
+	b.phase = batchReported
+	b.skipped, b.output = o.Counters.RecordsSkipped, o.Output.ID
+	r.skipping += b.skipped
+	w.reported.push(&b.place)
+	if b.kind == LeaseProcess {
+		b.work.learn(w, b.to-b.from, o.Elapsed)
+	}
+	l.propose(doneFact(b, w, o, l.now))
+	if l.cfg.Bug.has(BugEarlyAck) {
+		l.emit(Ack{w.id, w.session, o.Fence})
+		b.owed = false
+	}
+}
+
+// refuses returns why an outcome that says done ends the job, empty if not.
+func (r *run) refuses(b *batch, o *Outcome) string {
+	if b.kind == LeasePlan {
+		if o.Plan == nil {
+			return "the planner gave no plan"
+		}
+		if err := o.Plan.Check(); err != nil {
+			return "the planner's plan is broken: " + err.Error()
+		}
+	}
+	skipped := r.skipped() + r.skipping + o.Counters.RecordsSkipped
+	if limit := r.job.settings.SkipLimit; o.Counters.RecordsSkipped > 0 && uint64(skipped) > limit {
+		return fmt.Sprintf("%d records had to be skipped: at most %d are allowed", skipped, limit)
+	}
+	return ""
+}
+
+func doneFact(b *batch, w *worker, o *Outcome, at Time) Fact {
+	out := o.Output
+	if out.ID != "" {
+		out.Worker = w.id
+	}
+	switch b.kind {
+	case LeasePlan:
+		return &JobPlanned{At: at, Fence: b.fence, Job: b.run.job.id, Plan: o.Plan}
+	case LeaseMerge:
+		ids := make([]OutputID, 0, len(b.inputs))
+		for _, e := range b.inputs {
+			if e.out.ID != "" {
+				ids = append(ids, e.out.ID)
+			}
+		}
+		return &OutputsMerged{Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to, Inputs: ids, Output: out}
+	}
+	f := &RangeDone{
+		At: at, Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to, Worker: w.id,
+		Output: out, Counters: o.Counters, Elapsed: o.Elapsed,
+	}
+	if o.Class == OutcomeDoneWithSkips {
+		f.Skips = o.Failure
+	}
+	return f
+}
+
+// fail proposes that an attempt has failed.
+func (l *Ledger) fail(b *batch, class OutcomeClass, failure []byte) {
+	l.failWith(b, class, failure, "")
+}
+
+func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why string) {
+	l.unlease(b, 0)
+	if b.kind == LeaseMerge {
+		l.mergeFailed(b, class, failure)
+		return
+	}
+	r, w := b.run, b.worker
+	b.phase = batchFailing
+	w.reported.push(&b.place)
+	r.failing++
+	f := &RangeFailed{
+		Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to,
+		Worker: w.id, Class: class, Failure: failure,
+	}
+	if class == OutcomeKilledMemory && b.work.index == 0 {
+		f.SplitAt = r.job.layout.halve(b.from, b.to)
+	}
+	l.propose(f)
+	if why == "" {
+		why = l.ends(b, class)
+	}
+	if why != "" {
+		l.endFailed(b, class, failure, why)
+	}
+}
+
+// ends returns why a failure is the last that its job can bear, empty if it is
+// not.
+func (l *Ledger) ends(b *batch, class OutcomeClass) string {
+	r := b.run
+	known := b.knownFailure()
+	spent := uint32(1)
+	if known != nil {
+		spent += known.spent
+	}
+	switch budget := r.job.settings.RetryBudget; {
+	case class == OutcomeFatal:
+		return "a batch failed for good"
+	case class == OutcomeInputGone && !l.elsewhere(r, b.work, b.goneWith(known)):
+		return "no worker finds the input of a batch"
+	case spent >= r.maxAttempts():
+		return fmt.Sprintf("a batch failed %d times", spent)
+	case budget > 0 && uint64(r.job.retries)+uint64(r.failing) > budget:
+		return fmt.Sprintf("%d attempts failed in all", uint64(r.job.retries)+uint64(r.failing))
+	}
+	return ""
+}
+
+func (b *batch) knownFailure() *failure {
+	if f, ok := b.work.stage.failed.get(b.from); ok && f.to == b.to {
+		return f
+	}
+	return nil
+}
+
+// goneWith returns the workers that did not find a batch's input, with the one
+// that had it last.
+func (b *batch) goneWith(f *failure) []WorkerID {
+	if f == nil {
+		return []WorkerID{b.worker.id}
+	}
+	if slices.Contains(f.gone, b.worker.id) {
+		return f.gone
+	}
+	return append(slices.Clip(f.gone), b.worker.id)
+}
+
+func (r *run) maxAttempts() uint32 {
+	if n := r.job.settings.MaxAttempts; n > 0 {
+		return n
+	}
+	return 4
+}
+
+// endFailed proposes that a job has failed by a batch: by what was first said
+// of it, for that is mostly the cause.
+func (l *Ledger) endFailed(b *batch, class OutcomeClass, failure []byte, why string) {
+	if f := b.knownFailure(); f != nil && len(f.first) > 0 && class != OutcomeFatal {
+		class, failure = f.class, f.first
+	}
+	l.close(b.run, &JobClosed{State: StateFailed, Class: class, Reason: why, Failure: failure})
+}
+
+// close proposes the end of a job. Nothing of it is granted any more.
+func (l *Ledger) close(r *run, f *JobClosed) {
+	if r.closing {
+		return
+	}
+	r.closing = true
+	f.At, f.Job = l.now, r.job.id
+	l.propose(f)
+	l.relist(r)
+}
+
+func (l *Ledger) deadlineDue(r *run) {
+	if r.job.state.Over() || l.runs[r.job.id] != r {
+		return
+	}
+	l.close(r, &JobClosed{
+		State: StateFailed, Class: OutcomeKilledTime,
+		Reason: fmt.Sprintf("the job was not done %v after its submission", r.job.settings.Deadline),
+	})
+}
+
+// backOff puts a failed range among those that wait for their time.
+func (l *Ledger) backOff(b *batch, spent uint32) {
+	b.phase = batchBacksOff
+	b.started = false
+	wait := l.cfg.BackoffMax
+	if spent < 32 {
+		wait = min(l.cfg.BackoffMin<<min(spent-1, 31), wait)
+		if wait <= 0 {
+			wait = l.cfg.BackoffMax
+		}
+	}
+	b.retryAt = l.now.Add(l.jitter(wait))
+	l.timers.push(timer{at: b.retryAt, kind: dueRetry, batch: b})
+}
+
+// jitter returns a part of a time, drawn from the step's seed.
+func (l *Ledger) jitter(d time.Duration) time.Duration {
+	l.seed += 0x9e3779b97f4a7c15
+	z := l.seed
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	z ^= z >> 31
+	return time.Duration(z%uint64(d)) + 1
+}
+
+func (l *Ledger) retryDue(b *batch) {
+	if b.phase == batchBacksOff && b.retryAt <= l.now {
+		l.ready(b)
+	}
+}

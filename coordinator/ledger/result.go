@@ -1,0 +1,139 @@
+package ledger
+
+// reading is a client that reads a job's result.
+type reading struct {
+	told      Position // up to where outputs were told
+	delivered Position // up to where the client has them, durable or not
+	ahead     int      // outputs told and not consumed
+	last      bool     // that there are no more was told
+	restart   bool     // what was told before is void
+}
+
+func (l *Ledger) resultRequested(e ResultRequested) {
+	j, r := l.state.jobs[e.Job], l.runs[e.Job]
+	switch {
+	case j == nil || j.planOnly || j.plan != nil && j.toFiles():
+	case r != nil:
+		restart := r.reading != nil
+		l.untell(r)
+		r.reading = &reading{told: j.read, delivered: j.read, restart: restart}
+		l.advanceReading(r)
+	case j.state == StateDone:
+		l.emit(OutputReady{Job: j.id, Last: true}) // it is empty, or was read
+	}
+}
+
+// untell takes back what was told of a result and not consumed.
+func (l *Ledger) untell(r *run) {
+	if r.reading == nil || len(r.stages) == 0 {
+		return
+	}
+	for e := range r.job.stages[r.job.last()].order.all() {
+		if e.from >= r.reading.told {
+			return
+		}
+		if e.told {
+			e.told, e.pinned = false, false
+		}
+	}
+}
+
+// restartReading begins again after the last consumed output, since some that
+// were told may be lost.
+func (l *Ledger) restartReading(r *run) {
+	p := r.reading
+	if p == nil {
+		return
+	}
+	l.untell(r)
+	void := p.restart || p.ahead > 0 || p.last
+	r.reading = &reading{told: r.job.read, delivered: p.delivered, restart: void}
+}
+
+// advanceReading tells the outputs that have become ready to be delivered.
+func (l *Ledger) advanceReading(r *run) {
+	p := r.reading
+	if p == nil || p.last || len(r.stages) == 0 || r.job.toFiles() {
+		return
+	}
+	g := &r.job.stages[r.job.last()]
+	var ready []Output
+	for p.ahead < l.cfg.ResultWindow {
+		_, e, ok := g.done.floor(p.told)
+		if !ok || e.to <= p.told || e.losing || !l.tell(r, e) {
+			break
+		}
+		if e.told {
+			ready = append(ready, e.out)
+			p.ahead++
+		}
+		p.told = e.to
+	}
+	p.last = r.job.state == StateDone && p.told == g.total
+	if len(ready) > 0 || p.last || p.restart {
+		l.emit(OutputReady{r.job.id, ready, p.last, p.restart})
+		p.restart = false
+	}
+}
+
+// tell marks an entry's output as told, if the client needs it. It says
+// whether the entries behind it may be looked at.
+func (l *Ledger) tell(r *run, e *entry) bool {
+	switch {
+	case e.out.ID == "" || e.reading:
+		return true
+	case e.to <= r.reading.delivered: // made again after it had arrived
+		l.consume(e)
+		return true
+	case e.pinned && !l.unpin(r, e):
+		return false
+	}
+	e.told, e.pinned = true, true
+	return true
+}
+
+// unpin frees an output from a merge that has not begun.
+func (l *Ledger) unpin(r *run, e *entry) bool {
+	for b := range r.all.all() {
+		if b.kind == LeaseMerge && b.from <= e.from && e.to <= b.to && b.work.index == e.stage {
+			if b.phase == batchReady || b.phase == batchBacksOff {
+				l.drop(b)
+				return true
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Ledger) resultConsumed(e ResultConsumed) {
+	x, r := l.state.outputs[e.Output], l.runs[e.Job]
+	if r == nil || x == nil || x.job != r.job || x.reading {
+		return
+	}
+	if p := r.reading; p != nil {
+		p.delivered = max(p.delivered, x.to)
+	}
+	l.consume(x)
+}
+
+func (l *Ledger) consume(e *entry) {
+	e.reading = true
+	l.propose(&ResultRead{e.job.id, e.out.ID})
+}
+
+// followRead follows the delivery of an output.
+func (l *Ledger) followRead(f *ResultRead) {
+	e := l.state.outputs[f.Output]
+	told := e != nil && e.told
+	r := l.runs[f.Job]
+	if !l.state.Apply(f) || r == nil {
+		return
+	}
+	l.dropDropped()
+	e.told, e.pinned, e.reading = false, false, false
+	if p := r.reading; p != nil && told {
+		p.ahead--
+	}
+	l.moveOn(r)
+}

@@ -1,0 +1,262 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+)
+
+// run is the volatile side of a job that has not ended, or whose result is
+// still wanted.
+type run struct {
+	job      *job
+	weight   int64 // in thousandths
+	band     *band
+	vtime    int64 // virtual time: work granted so far, by weight
+	listed   bool  // in Ledger.runnable
+	closing  bool  // an end was proposed
+	until    Time  // the end of the grace after a change of leader
+	planning work
+	commit   work
+	stages   []work
+
+	batches   map[BatchID]*batch
+	all       list[*batch]
+	lastBatch BatchID
+	leases    int   // live
+	merging   int   // merge batches that are not over
+	failing   int   // failures proposed and not committed
+	skipping  int64 // records skipped by outcomes that are not committed
+	blocked   bool  // a merge waits for the job to be served again
+	ended     bool  // its end was told
+	reserved  *worker
+	reading   *reading // the client that reads the result
+}
+
+// band is all jobs of one priority.
+type band struct {
+	priority int32
+	clock    int64 // the virtual time of the job served last
+}
+
+// work is what is to be done of a stage, beside what is done.
+type work struct {
+	stage   *stage
+	index   int
+	pending intervals       // nobody's
+	ready   ordered[*batch] // leased once, waiting for a worker
+	speeds  []speed         // by the worker's index
+	mean    speed           // over all workers
+	allowed map[*class]bool // who may run it
+	slots   int             // of them all
+	fleet   uint64          // of which slots is
+	cuts    int             // how many late cuts were made
+	plan    *Stage          // nil for planning and commits
+}
+
+// speed is a smoothed speed in positions a second; unknown when 0.
+type speed float64
+
+// smoothing is the weight of a new measure.
+const smoothing = 0.3
+
+func (s *speed) learn(measured float64) {
+	if *s == 0 {
+		*s = speed(measured)
+		return
+	}
+	*s += speed(smoothing * (measured - float64(*s)))
+}
+
+// resume takes up a job: a new one, or one that a new leader finds.
+func (l *Ledger) resume(j *job) {
+	if j.released {
+		return
+	}
+	r := l.newRun(j)
+	if !l.cfg.Bug.has(BugNoGrace) && !j.state.Over() {
+		r.until = l.now.Add(l.cfg.Grace)
+		l.timers.push(timer{at: r.until, kind: dueJob, run: r})
+	}
+	for i := range j.stages {
+		for e := range j.stages[i].order.all() {
+			if e.out.ID != "" {
+				l.presence(e.out.Worker)
+			}
+		}
+	}
+	l.touch(r)
+}
+
+func (l *Ledger) newRun(j *job) *run {
+	r := &run{job: j, weight: weightOf(j.settings.Weight), batches: map[BatchID]*batch{}, lastBatch: j.maxBatch}
+	r.band = l.bands[j.settings.Priority]
+	if r.band == nil {
+		r.band = &band{priority: j.settings.Priority}
+		l.bands[j.settings.Priority] = r.band
+	}
+	l.runs[j.id] = r
+	l.lay(r, &r.planning, planStage)
+	l.lay(r, &r.commit, commitStage)
+	r.layStages(l)
+	if d := j.settings.Deadline; d > 0 && !j.state.Over() {
+		l.timers.push(timer{at: j.submitted.Add(d), kind: dueDeadline, run: r})
+	}
+	if d := j.settings.Delay; d > 0 && j.submitted.Add(d) > l.now {
+		l.timers.push(timer{at: j.submitted.Add(d), kind: dueJob, run: r})
+	}
+	return r
+}
+
+// layStages sets up the work of the plan's stages.
+func (r *run) layStages(l *Ledger) {
+	r.stages = make([]work, len(r.job.stages))
+	for i := range r.stages {
+		r.stages[i].plan = &r.job.plan.Stages[i]
+		l.lay(r, &r.stages[i], i)
+	}
+}
+
+// lay finds what of a stage is to be done: all but what is done, and as it was
+// cut before where it failed.
+func (l *Ledger) lay(r *run, k *work, index int) {
+	g := r.job.stage(index)
+	k.stage, k.index = g, index
+	k.pending.add(0, g.total)
+	for e := range g.order.all() {
+		k.pending.remove(e.from, e.to)
+	}
+	for _, f := range g.failed.from(0) {
+		l.failed(r, k, f)
+	}
+}
+
+// weightOf returns a weight in thousandths, at least one.
+func weightOf(w float64) int64 {
+	if w == 0 {
+		return 1000
+	}
+	return max(int64(w*1000), 1)
+}
+
+// work returns the work of a stage by its index.
+func (r *run) work(index int) *work {
+	switch index {
+	case planStage:
+		return &r.planning
+	case commitStage:
+		return &r.commit
+	}
+	return &r.stages[index]
+}
+
+// current returns the work that the job is at, nil when there is none.
+func (r *run) current() *work {
+	switch r.job.state {
+	case StatePlanning:
+		return &r.planning
+	case StateCommitting:
+		return &r.commit
+	case StateRunning:
+		for i := range r.stages {
+			if !r.stages[i].stage.complete() {
+				return &r.stages[i]
+			}
+		}
+	}
+	return nil
+}
+
+// touch looks whether a job can be served, after something has come up for it
+// to do.
+func (l *Ledger) touch(r *run) {
+	l.relist(r)
+	if r.listed {
+		l.looking = true
+	}
+}
+
+// relist keeps a job listed just as long as it can be served, and says whether
+// it has come onto the list.
+func (l *Ledger) relist(r *run) bool {
+	can := l.servable(r)
+	switch {
+	case can && !r.listed:
+		r.vtime = max(r.vtime, r.band.clock)
+		l.list(r)
+		return true
+	case !can && r.listed:
+		l.unlist(r)
+	}
+	return false
+}
+
+// servable says whether a job has something to grant now.
+func (l *Ledger) servable(r *run) bool {
+	if l.held(r) {
+		return false
+	}
+	k := r.current()
+	if k == nil || k.pending.empty() && k.ready.len() == 0 {
+		return false
+	}
+	if k.index == 0 && l.now < r.job.submitted.Add(r.job.settings.Delay) {
+		return false
+	}
+	return k.index <= 0 || l.gathered(r, k.index-1)
+}
+
+// held says whether nothing of a job may be granted, merges neither.
+func (l *Ledger) held(r *run) bool {
+	j := r.job
+	return j.state.Over() || j.paused || r.closing || l.now < r.until || r.full(l.cfg.Bug)
+}
+
+// full says whether the job has all leases that it may have.
+func (r *run) full(bug Bug) bool {
+	limit := int(r.job.settings.MaxConcurrency)
+	return limit > 0 && r.leases >= limit && !bug.has(BugIgnoreLimit)
+}
+
+// compareRuns orders jobs as they are served.
+func compareRuns(a, b *run) int {
+	return cmp.Or(
+		cmp.Compare(b.band.priority, a.band.priority),
+		cmp.Compare(a.vtime, b.vtime),
+		cmp.Compare(a.job.id, b.job.id),
+	)
+}
+
+func (l *Ledger) rank(r *run) int {
+	return sort.Search(len(l.runnable), func(i int) bool { return compareRuns(l.runnable[i], r) >= 0 })
+}
+
+func (l *Ledger) list(r *run) {
+	l.runnable = slices.Insert(l.runnable, l.rank(r), r)
+	r.listed = true
+}
+
+func (l *Ledger) unlist(r *run) {
+	i := l.rank(r)
+	l.runnable = slices.Delete(l.runnable, i, i+1)
+	r.listed = false
+}
+
+// charge adds work to a job's virtual time, or takes some off.
+func (l *Ledger) charge(r *run, cost int64) {
+	if cost == 0 {
+		return
+	}
+	if !r.listed {
+		r.vtime += cost * 1000 / r.weight
+		return
+	}
+	alone := len(l.runnable) == 1
+	if !alone {
+		l.unlist(r)
+	}
+	r.vtime += cost * 1000 / r.weight
+	if !alone {
+		l.list(r)
+	}
+}

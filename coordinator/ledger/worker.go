@@ -1,0 +1,352 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+)
+
+// worker is a worker that is attached, or was.
+type worker struct {
+	id       WorkerID
+	index    int // in lists by worker; given to another one when it is forgotten
+	class    *class
+	session  SessionID
+	attached bool
+	draining bool
+	slots    int
+
+	credit  int64 // leases that it is ready to take
+	room    int64 // bytes of input that it is ready to take
+	short   bool  // of room, for what there is to do
+	renewed Time
+	absent  Time // since when it is away
+	timed   bool // a timer for its oldest lease is set
+
+	leases   list[*batch] // live, as they were granted
+	reported list[*batch] // outcomes proposed and not committed
+	merges   list[*batch] // merges of its outputs that wait
+	others   int          // grants since a merge had to wait
+	alone    bool         // it holds a lease that takes all of it
+	reserved *run         // it must come to rest for this job's lone batch
+
+	stealing *batch // asked back from another worker, for this one
+	stealAt  Time   // when to look for that; 0 when no timer is set
+	offered  bool   // in Ledger.offers
+
+	hungry node[*worker] // in class.hungry
+	over   node[*worker] // in class.over
+}
+
+// hunger is how much a worker needs a batch.
+type hunger int
+
+const (
+	idle     hunger = iota // nothing runs
+	spare                  // a slot is free
+	prefetch               // a lease more may wait
+	hungers
+	sated hunger = -1
+)
+
+// class is all workers that can run the same.
+type class struct {
+	labels     []Label
+	processors []string
+	hungry     [hungers]list[*worker]
+	over       list[*worker] // they have leases that wait for a slot
+	slots      int
+	workers    int
+	draining   int
+}
+
+// classOf returns the class of workers with labels and processors. Classes are
+// few, and attaching is rare.
+func (l *Ledger) classOf(labels []Label, processors []string) *class {
+	labels, processors = slices.Clone(labels), slices.Clone(processors)
+	slices.SortFunc(labels, func(a, b Label) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(processors)
+	for _, c := range l.classes {
+		if slices.Equal(c.labels, labels) && slices.Equal(c.processors, processors) {
+			return c
+		}
+	}
+	c := &class{labels: labels, processors: processors}
+	l.classes = append(l.classes, c)
+	return c
+}
+
+// lacks returns the label or processor that a class lacks for a stage of a
+// job, empty when it can run it.
+func (c *class) lacks(r *run, k *work) (label Label, processor string, ok bool) {
+	for _, want := range r.job.settings.Labels {
+		if !slices.Contains(c.labels, want) {
+			return want, "", false
+		}
+	}
+	requires := r.job.settings.PlanRequires
+	if k.index == commitStage {
+		requires = nil
+	} else if k.plan != nil {
+		requires = k.plan.Requires
+	}
+	for _, want := range requires {
+		if _, found := slices.BinarySearch(c.processors, want); !found {
+			return Label{}, want, false
+		}
+	}
+	return Label{}, "", true
+}
+
+// allows says whether a class can run a stage.
+func (l *Ledger) allows(r *run, k *work, c *class) bool {
+	can, known := k.allowed[c]
+	if !known {
+		if k.allowed == nil {
+			k.allowed = map[*class]bool{}
+		}
+		_, _, can = c.lacks(r, k)
+		k.allowed[c] = can
+	}
+	return can
+}
+
+// slotsFor returns how many slots there are for a stage, at least 1.
+func (l *Ledger) slotsFor(r *run, k *work) int {
+	if k.fleet != l.fleet {
+		k.fleet, k.slots = l.fleet, 0
+		for _, c := range l.classes {
+			if l.allows(r, k, c) {
+				k.slots += c.slots
+			}
+		}
+	}
+	slots := k.slots
+	if limit := int(r.job.settings.MaxConcurrency); limit > 0 {
+		slots = min(slots, limit)
+	}
+	return max(slots, 1)
+}
+
+// join counts a worker into its class, or out of it.
+func (l *Ledger) join(w *worker, sign int) {
+	l.fleet++
+	l.attached += sign
+	w.class.workers += sign
+	if w.draining {
+		w.class.draining += sign
+	} else {
+		w.class.slots += sign * w.slots
+	}
+}
+
+// hungerOf returns how much a worker needs a batch.
+func (w *worker) hungerOf() hunger {
+	switch n := w.leases.n; {
+	case !w.attached || w.draining || w.credit <= 0 || w.alone || w.short:
+		return sated
+	case n == 0:
+		return idle
+	case w.reserved != nil || w.room <= 0:
+		return sated
+	case n < w.slots:
+		return spare
+	}
+	return prefetch
+}
+
+// seat puts a worker into the lists where it belongs now.
+func (l *Ledger) seat(w *worker) {
+	if w.class == nil {
+		return
+	}
+	if h := w.hungerOf(); h == sated {
+		w.hungry.leave()
+	} else if in := &w.class.hungry[h]; w.hungry.in != in {
+		in.push(&w.hungry)
+	}
+	if w.attached && w.leases.n > w.slots {
+		if w.over.in == nil {
+			w.class.over.push(&w.over)
+		}
+	} else {
+		w.over.leave()
+	}
+}
+
+// offer has a worker asked for more at the end of the step.
+func (l *Ledger) offer(w *worker) {
+	l.seat(w)
+	if w.hungry.in != nil && !w.offered {
+		w.offered = true
+		l.offers = append(l.offers, w)
+	}
+}
+
+// presence returns a worker by name. One that is not known counts as away.
+func (l *Ledger) presence(id WorkerID) *worker {
+	w := l.workers[id]
+	if w != nil {
+		return w
+	}
+	w = &worker{id: id, index: l.indexes}
+	w.hungry.val, w.over.val = w, w
+	if n := len(l.spareIDs); n > 0 {
+		w.index = l.spareIDs[n-1]
+		l.spareIDs = l.spareIDs[:n-1]
+	} else {
+		l.indexes++
+	}
+	l.workers[id] = w
+	l.away(w)
+	return w
+}
+
+// away starts the time after which an absent worker is forgotten.
+func (l *Ledger) away(w *worker) {
+	w.absent = l.now
+	l.after(l.cfg.WorkerGone, timer{kind: dueGone, worker: w})
+}
+
+// goneDue forgets a worker that was away for too long: what it held is lost.
+func (l *Ledger) goneDue(w *worker, at Time) {
+	if w.attached || w.absent.Add(l.cfg.WorkerGone) != at || l.workers[w.id] != w {
+		return
+	}
+	l.sessionDue(w)
+	if w.reported.n > 0 || w.leases.n > 0 {
+		l.away(w) // what was proposed must come back first
+		return
+	}
+	if held := l.state.holders[w.id]; held != nil {
+		for e := range held.all() {
+			l.lose(e)
+		}
+	}
+	delete(l.workers, w.id)
+	l.spareIDs = append(l.spareIDs, w.index)
+	for _, r := range l.runs {
+		r.forget(w.index)
+	}
+}
+
+// forget forgets the speed of a worker.
+func (r *run) forget(index int) {
+	for i := range r.stages {
+		if s := r.stages[i].speeds; index < len(s) {
+			s[index] = 0
+		}
+	}
+}
+
+// of returns a worker whose session is the current one, nil otherwise.
+func (l *Ledger) of(id WorkerID, session SessionID) *worker {
+	if w := l.workers[id]; w != nil && w.attached && w.session == session {
+		return w
+	}
+	return nil
+}
+
+func (l *Ledger) creditGranted(e CreditGranted) {
+	w := l.of(e.Worker, e.Session)
+	if w == nil {
+		return
+	}
+	w.credit += int64(e.Batches)
+	w.room += max(e.Bytes, 0)
+	w.short = false
+	if l.cfg.Bug.has(BugLostWakeup) {
+		l.seat(w)
+		return
+	}
+	l.offer(w)
+}
+
+func (l *Ledger) workerDraining(e WorkerDraining) {
+	w := l.of(e.Worker, e.Session)
+	if w == nil || w.draining {
+		return
+	}
+	l.join(w, -1)
+	w.draining = true
+	l.join(w, +1)
+	l.standDown(w)
+}
+
+// standDown takes everything off a worker that only one that takes leases can
+// do.
+func (l *Ledger) standDown(w *worker) {
+	if r := w.reserved; r != nil {
+		r.reserved, w.reserved = nil, nil
+		l.touch(r)
+	}
+	for b := range w.merges.all() {
+		l.unmerge(b)
+	}
+	w.stealing = nil
+	l.seat(w)
+}
+
+func (l *Ledger) sessionLost(e SessionLost) {
+	w := l.of(e.Worker, e.Session)
+	if w == nil {
+		return
+	}
+	l.detach(w)
+	l.away(w)
+	if e.Dead {
+		for b := range w.leases.all() {
+			l.lost(b)
+		}
+	}
+}
+
+// detach ends a worker's session; its leases stay until their deadline.
+func (l *Ledger) detach(w *worker) {
+	l.join(w, -1)
+	w.attached = false
+	w.credit, w.room = 0, 0
+	l.standDown(w)
+}
+
+func (l *Ledger) heartbeat(e Heartbeat) {
+	w := l.of(e.Worker, e.Session)
+	if w == nil {
+		return
+	}
+	w.renewed = l.now
+	l.emit(Renewed{e.Worker, e.Session, e.Sequence})
+	for i := range e.Progress {
+		if b := l.leased(e.Progress[i].Fence); b != nil && b.worker == w {
+			b.started = true
+			if b.thief != nil && b.thief.stealing == b {
+				b.thief.stealing = nil // too late for that one
+				l.offer(b.thief)
+			}
+		}
+	}
+}
+
+// deadline returns when a lease ends.
+func (l *Ledger) deadline(b *batch) Time {
+	return max(b.granted, b.worker.renewed).Add(l.cfg.Lease)
+}
+
+// sessionDue takes back the leases of a worker that is silent for too long.
+// The oldest lease always ends first.
+func (l *Ledger) sessionDue(w *worker) {
+	w.timed = false
+	if l.cfg.Bug.has(BugNoExpiry) {
+		return
+	}
+	for b := range w.leases.all() {
+		if at := l.deadline(b); at > l.now {
+			l.timers.push(timer{at: at, kind: dueSession, worker: w})
+			w.timed = true
+			return
+		}
+		if w.attached {
+			l.emit(Revoke{w.id, w.session, b.fence, false, "the lease has run out"})
+		}
+		l.fail(b, OutcomeExpired, nil)
+	}
+}

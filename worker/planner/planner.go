@@ -1,32 +1,45 @@
-// Package planner makes the plan of a job in its planning lease: it lists and
-// sniffs the source, has queries derived, fuses steps that run in one lease, and
-// says how each stage is cut and why. When batches are cut, and for whom, is
-// decided by the ledger.
+// Package planner makes the plan of a job, in the job's planning lease: it
+// checks the stages against each other and against the worker's functions,
+// lists and sniffs the source, has queries derived, and decides which stages
+// run, how their inputs are cut, and why. What a query may be split into is
+// decided by package derive, how a source is read by package source, and where
+// a batch ends by the coordinator, which alone sees all of its workers.
 package planner
 
 import (
 	"context"
 
 	pb "github.com/millrace/millrace/api/millracev1"
-	"github.com/millrace/millrace/worker/processor"
 	"github.com/millrace/millrace/worker/processor/function"
+	"github.com/millrace/millrace/worker/source"
 )
 
-// Functions are the functions of the worker's binary, by name.
+// Functions are the functions of the worker's binary.
 type Functions interface {
-	// Lookup finds a function.
+	// Lookup finds a function by its name.
 	Lookup(name string) (function.Info, bool)
+	// Names are the names of all functions, sorted.
+	Names() []string
 }
 
-// Deps is what a plan needs of the worker that makes it.
+// Deps is what planning needs of its worker.
 type Deps struct {
-	// Functions of the binary.
+	// Functions of the worker's binary; none when nil.
 	Functions Functions
-	// Threads that planning may use; as many as there are cores when 0.
+	// Threads that listing and indexing may use; all cores when 0.
 	Threads int
+	// Source says how files are opened.
+	Source source.Options
 }
 
-// Plan makes the plan of a job. Faults of the job are failures of class FATAL.
+// Plan makes the plan of a job. An error that another try would meet again is a
+// *processor.Failure of class FATAL, in a sentence that says what to do.
 func Plan(ctx context.Context, spec *pb.JobSpec, deps Deps) (*pb.Plan, error) {
-	return nil, processor.Fatal("plans are being written")
+	deps.Source.Threads = deps.Threads
+	p := &planner{spec: spec, deps: deps, plan: &pb.Plan{}}
+	defer p.close()
+	if err := p.make(ctx); err != nil {
+		return nil, failure(err)
+	}
+	return p.plan, nil
 }

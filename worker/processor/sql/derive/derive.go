@@ -69,6 +69,9 @@ type Derivation struct {
 	Whole string
 	// ResultColumns are the columns of the answer.
 	ResultColumns []*pb.Column
+	// PerMicroBatch says that the query reads `batch`: what it answers depends
+	// on where batches begin and end.
+	PerMicroBatch bool
 	// Reason says in a sentence why the query is split so.
 	Reason string
 	// PrefixLimit is set when the first so many rows of the partials, in
@@ -136,17 +139,23 @@ func DeriveCarried(ctx context.Context, q Querier, query string, columns []*pb.C
 
 // Carry makes a query whose answer goes to another query answer in columns that
 // carry every value unharmed, and have names of their own. It tells the columns
-// as the next query is to see them.
-func Carry(query string, columns []*pb.Column) (string, []*pb.Column, error) {
-	seen := distinctNames(columns)
-	wire, err := wired(seen)
+// as the next query is to see them, and as they cross.
+func Carry(query string, columns []*pb.Column) (carrying string, seen, wire []*pb.Column, err error) {
+	seen, wire, err = Carried(columns)
 	switch {
 	case err != nil:
-		return "", nil, err
+		return "", nil, nil, err
 	case sameTypes(columns, wire) && sameNames(columns, wire):
-		return query, seen, nil
+		return query, seen, wire, nil
 	}
-	return cast(query, columns, wire), seen, nil
+	return cast(query, columns, wire), seen, wire, nil
+}
+
+// Carried are columns as the next query is to see them, and as they cross.
+func Carried(columns []*pb.Column) (seen, wire []*pb.Column, err error) {
+	seen = distinctNames(columns)
+	wire, err = wired(seen)
+	return seen, wire, err
 }
 
 // distinctNames numbers the columns whose names are taken by one before, as
@@ -208,7 +217,7 @@ func derive(ctx context.Context, d *deriver, query string) (*Derivation, error) 
 	} else if out, err = d.overInput(ctx, t, whole, inputs, result); err != nil {
 		return nil, err
 	}
-	out.Whole, out.PerBatch = whole, d.perBatch()
+	out.Whole, out.PerBatch, out.PerMicroBatch = whole, d.perBatch(), batches > 0
 	return out, nil
 }
 

@@ -36,7 +36,7 @@ func (g *generator) scalar() string {
 	return g.of("k", "g", "a", "b", "t", "ub", "h", "x", "f", "d", "e", "dd", "dt", "ts", "tz", "tm", "u", "bo",
 		"l", "s", "hs", "mp", "iv", "bl", "bt", "en", `"Odd Name"`, "lower(k)", "upper(k)", "g + 1", "g % 2",
 		"s.f", "input.s.g", "l[1]", "CASE WHEN bo THEN k ELSE 'none' END", "coalesce(k, '?')", "length(k)",
-		"date_trunc('month', ts)", "k || 'é'", "input.g", "-t", "1", "'c'", "NULL", "w", "INPUT.K",
+		"date_trunc('month', ts)", "k || 'é'", "input.g", "abs(t::INTEGER)", "1", "'c'", "NULL", "w", "INPUT.K",
 		"k IN ('a', 'b')", "list_transform(l, lambda v: v + 1)", "x::INTEGER", "d::VARCHAR", "{'q': g, 'r': k}",
 		"(SELECT 5)", "year(dt)", "g BETWEEN 1 AND 2", "k LIKE '%a%'")
 }

@@ -1,0 +1,194 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/processor/sql"
+	"github.com/millrace/millrace/worker/source"
+)
+
+const (
+	// sampleBytes is how much of the source is looked at to know the types of
+	// its columns.
+	sampleBytes = 2 << 20
+	// uncutBytes is the size below which a file is not worth cutting.
+	uncutBytes = 1 << 20
+)
+
+// planner is a plan in the making.
+type planner struct {
+	spec *pb.JobSpec
+	deps Deps
+	plan *pb.Plan
+	// queries is opened when the first query is planned.
+	queries *sql.Planner
+	// sniffed is how the source is written.
+	sniffed *source.Sniffed
+}
+
+func (p *planner) close() {
+	if p.queries != nil {
+		_ = p.queries.Close()
+	}
+}
+
+// engine is the SQL engine that answers for queries.
+func (p *planner) engine() (*sql.Planner, error) {
+	if p.queries == nil {
+		opened, err := sql.OpenPlanner()
+		if err != nil {
+			return nil, processor.Fatal("the job needs SQL, but %v", err)
+		}
+		p.queries = opened
+	}
+	return p.queries, nil
+}
+
+// failure makes the errors that a user can mend into failures.
+func failure(err error) error {
+	var known *processor.Failure
+	if errors.As(err, &known) {
+		return known
+	}
+	var problem *source.Problem
+	if errors.As(err, &problem) {
+		return processor.Fatal("%v", problem)
+	}
+	return err
+}
+
+// make makes the plan. What is cheap to refuse is refused first.
+func (p *planner) make(ctx context.Context) error {
+	if err := p.checkStages(); err != nil {
+		return err
+	}
+	if err := p.checkFolder(); err != nil {
+		return err
+	}
+	if err := p.readSource(ctx); err != nil {
+		return err
+	}
+	if err := p.buildStages(ctx); err != nil {
+		return err
+	}
+	return p.index(ctx)
+}
+
+// checkFolder refuses an output folder that holds something.
+func (p *planner) checkFolder() error {
+	files := p.spec.GetSink().GetFiles()
+	if files == nil || files.GetOverwrite() {
+		return nil
+	}
+	folder := files.GetFolder()
+	f, err := os.Open(folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return processor.Fatal("the output folder can't be used: %v", err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(1)
+	switch {
+	case len(names) > 0:
+		return processor.Fatal("the output folder %s is not empty: name another one, or ask to overwrite it", folder)
+	case err != nil && isFile(f):
+		return processor.Fatal("the output folder %s is a file: name a folder", folder)
+	}
+	return nil
+}
+
+func isFile(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && !info.IsDir()
+}
+
+// readSource lists and sniffs the source.
+func (p *planner) readSource(ctx context.Context) error {
+	fragments, err := source.List(ctx, p.spec.GetSource(), p.deps.Source)
+	if err != nil {
+		return err
+	}
+	if p.sniffed, err = source.Sniff(ctx, p.spec.GetSource(), fragments, p.deps.Source); err != nil {
+		return err
+	}
+	p.plan.Fragments = fragments
+	p.plan.Format, p.plan.Csv, p.plan.Columns = p.sniffed.Format, p.sniffed.Csv, p.sniffed.Columns
+	p.plan.Notes = p.sniffed.Notes
+	return nil
+}
+
+// typeColumns finds the types of the source's columns, for SQL.
+func (p *planner) typeColumns(ctx context.Context) error {
+	engine, err := p.engine()
+	if err != nil {
+		return err
+	}
+	switch p.sniffed.Format {
+	case pb.Format_FORMAT_CSV, pb.Format_FORMAT_JSON:
+		sample, err := source.Sample(ctx, p.spec.GetSource(), p.sniffed, p.plan.GetFragments(), sampleBytes, p.deps.Source)
+		if err != nil {
+			return err
+		}
+		p.plan.Columns, err = engine.SniffTypes(ctx, sample, p.sniffed.Format, p.sniffed.Csv, columnNames(p.sniffed.Columns))
+		if err != nil {
+			return err
+		}
+	case pb.Format_FORMAT_PARQUET:
+		if p.plan.Columns, err = engine.DescribeParquet(ctx, paths(p.plan.GetFragments())); err != nil {
+			return err
+		}
+	case pb.Format_FORMAT_LINES:
+		p.plan.Columns = sql.LineColumns()
+	}
+	if len(p.plan.Columns) == 0 {
+		return processor.Fatal("the input has no columns to query: no file holds a record")
+	}
+	return nil
+}
+
+func columnNames(columns []*pb.Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.GetName()
+	}
+	return names
+}
+
+// paths are the fragments' files, each once.
+func paths(fragments []*pb.Fragment) []string {
+	var list []string
+	seen := map[string]bool{}
+	for _, f := range fragments {
+		if !seen[f.GetPath()] {
+			seen[f.GetPath()] = true
+			list = append(list, f.GetPath())
+		}
+	}
+	return list
+}
+
+// index finds where files may be cut, for those that will be.
+func (p *planner) index(ctx context.Context) error {
+	cut := p.plan.GetStages()[0].GetCut()
+	request := source.IndexRequest{Format: p.plan.GetFormat(), Csv: p.plan.GetCsv(), MinBytes: uncutBytes}
+	switch cut.GetRule() {
+	case pb.CutRule_CUT_RULE_ONE:
+		return nil
+	case pb.CutRule_CUT_RULE_RECORDS:
+		request.EveryRecords = cut.GetSize()
+	case pb.CutRule_CUT_RULE_BATCHES:
+		request.MinBytes = 0
+	case pb.CutRule_CUT_RULE_BYTES:
+		request.MinBytes = cut.GetSize()
+	}
+	if cut.GetWholeFiles() || request.EveryRecords == 0 && p.plan.GetFormat() != pb.Format_FORMAT_CSV {
+		return nil
+	}
+	return source.Index(ctx, p.plan.GetFragments(), request, p.deps.Source)
+}

@@ -80,7 +80,7 @@ func (p *Planner) guessCSV(ctx context.Context, path string, dialect *pb.Csv, n 
 // the batches.
 func (p *Planner) confirm(ctx context.Context, path string, dialect *pb.Csv, columns []*pb.Column) error {
 	r := run{in: processor.Input{Csv: dialect, MaxRecordBytes: csvBuffer}, columns: columns}
-	read := r.csvView(path, "", rejecting)
+	read := r.csvView(duckdb.QuoteString(path), "", rejecting)
 	if _, err := p.db.Rows(ctx, "SELECT count(COLUMNS(*)) FROM "+read); err != nil {
 		return refused(err)
 	}

@@ -32,12 +32,15 @@
 //     line. Records of Parquet and Arrow arrive as JSON. The string may be kept,
 //     but keeps some 256 KiB alive with it: clone what is kept for long.
 //   - []byte: the same text, valid only until the function returns.
-//   - a struct: its exported fields are filled from the columns of CSV, JSON
-//     lines, Parquet or Arrow, by the name in the tag `json`, else the tag `csv`,
-//     else the field's own name, with case ignored. A value that does not fit is
-//     a bad record: it fails the job, or is skipped and counted where the job
-//     allows it. A column that no field wants is passed over; a field without a
-//     column is an error unless its tag says omitempty.
+//   - a struct: its exported fields are filled from the columns of CSV, lines,
+//     Parquet or Arrow, by the name in the tag `json`, else the tag `csv`, else
+//     the field's own name, with case ignored. A value that does not fit is a
+//     bad record: it fails the job, or is skipped and counted where the job
+//     allows it. A null fits only into a pointer, a string or a []byte. A column
+//     that no field wants is passed over; a field without a column is an error
+//     unless it is a pointer or its tag says omitempty. JSON lines are read as
+//     encoding/json does. What has no column type of its own (slices, maps,
+//     structs) is JSON in a column of text.
 //
 // An output O is a string or []byte, written as a line, or a struct, written as
 // columns. Functions are called from one goroutine for each batch, and several
@@ -59,6 +62,11 @@ type Function = function.Function
 // Input is a batch as Batch's function sees it.
 type Input[R any] = function.Input[R]
 
+// BadRecord is an error that a function returns for a record that can't be used:
+// the record is skipped and counted where the job allows that, and fails the job
+// otherwise. Any other error fails the attempt.
+type BadRecord = function.BadRecord
+
 // Map makes a function that is called for each record and emits any number of
 // outputs, which keep the order of the source.
 func Map[R, O any](name string, f func(record R, emit func(O)) error) Function {
@@ -72,7 +80,8 @@ func Map[R, O any](name string, f func(record R, emit func(O)) error) Function {
 // struct of those, or a type with MarshalBinary and UnmarshalBinary.
 //
 // combine must be associative; its left argument is from earlier in the source.
-// It may change and return either argument.
+// It may change and return either argument. It may be called from several
+// goroutines at once, for different keys.
 func Keyed[R any, K function.Key, V any](
 	name string, f func(record R, emit func(K, V)) error, combine func(a, b V) V,
 ) Function {

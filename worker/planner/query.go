@@ -24,7 +24,7 @@ func (b *builder) addQuery(ctx context.Context, s *pb.Stage, i int) error {
 	}
 	switch {
 	case b.lone:
-		return b.addLast(d.Whole, d, d.Reason)
+		return b.addLast(d.Whole, d, "")
 	case d.Kind == derive.Direct:
 		b.visible = b.visible || d.PerMicroBatch
 		return b.addLast(d.Partial, d, d.Reason)
@@ -103,6 +103,7 @@ func (b *builder) addLast(query string, d *derive.Derivation, reason string) err
 func (b *builder) answer(query string, columns []*pb.Column, d *derive.Derivation, reason string) error {
 	step := &pb.SqlStep{Query: query, Columns: columns, Result: d.ResultColumns}
 	out := flow{format: pb.Format_FORMAT_ARROW, columns: d.ResultColumns}
+	b.open()
 	if b.next.GetSql() != "" {
 		carrying, seen, wire, err := derive.Carry(query, d.ResultColumns)
 		if err != nil {
@@ -126,6 +127,7 @@ func (b *builder) addSplit(d *derive.Derivation) error {
 	if err != nil {
 		return processor.Fatal("stage %s: %v", b.name, err)
 	}
+	b.open()
 	b.flow = flow{format: pb.Format_FORMAT_ARROW, columns: d.PartialColumns}
 	stage := b.addSQL(&pb.SqlStep{Query: d.Partial, Columns: columns, Result: d.PartialColumns})
 	explain(stage, d.Reason)

@@ -26,7 +26,9 @@ type SendHeartbeat struct {
 type Start struct{ Lease Lease }
 
 // Kill asks to end a running lease with all its processes. It is answered by
-// Finished, like an end of its own.
+// Finished, like an end of its own. Kill, Suspend and Resume may name a lease
+// that has just ended, whose Finished is on its way or in this very step: then
+// there is nothing to do.
 type Kill struct {
 	Fence Fence
 	Why   KillReason

@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/millrace/millrace/coordinator/journal"
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/worker/session"
+)
+
+// coordinator is the shell around the real ledger: it decodes, steps, encodes.
+type coordinator struct {
+	w        *world
+	up       bool
+	epoch    int // its lives so far
+	term     ledger.Term
+	offset   time.Duration // of its clock
+	ledger   *ledger.Ledger
+	disk     disk
+	links    []*link // by worker
+	wakes    int     // the WakeAt that holds
+	requests ledger.RequestID
+}
+
+func newCoordinator(w *world) *coordinator {
+	c := &coordinator{w: w, links: make([]*link, len(w.workers))}
+	c.disk = disk{w: w, log: journal.NewMemory()}
+	return c
+}
+
+// clock is what its clock says now.
+func (c *coordinator) clock() ledger.Time {
+	return ledger.Time(int64(time.Hour) + int64(c.w.now) + int64(c.offset))
+}
+
+// start begins a life, with what the log holds of the ones before.
+func (c *coordinator) start() {
+	if c.up {
+		return
+	}
+	snapshot, facts, err := c.disk.log.Restore()
+	if err != nil {
+		c.w.book.fail("the log can't be restored: %v", err)
+		return
+	}
+	state, err := ledger.Restore(snapshot, facts...)
+	if err != nil {
+		c.w.book.fail("the state can't be restored: %v", err)
+		return
+	}
+	c.epoch++
+	c.term++
+	c.up = true
+	c.offset = c.w.between(0, c.w.law.skew)
+	c.w.note("leader", uint64(c.term))
+	c.w.tell("a coordinator begins term %d", c.term)
+	c.ledger = ledger.New(c.w.law.ledger, state, c.term, c.clock())
+	c.w.book.beginTerm(c.term, c.clock())
+	c.step(ledger.Ticked{})
+}
+
+// crash ends a life: links break, and what was not yet durable may be gone.
+func (c *coordinator) crash() {
+	c.w.note("crash", uint64(c.term))
+	c.w.tell("the coordinator crashes")
+	c.up, c.ledger = false, nil
+	c.disk.crash()
+	for i, l := range c.links {
+		if l == nil {
+			continue
+		}
+		l.coordinatorEnd = false
+		c.links[i] = nil
+		if !c.w.chance(0.2) { // otherwise its end is never told
+			l.tellWorker(c.w.between(0, time.Second))
+		}
+	}
+}
+
+// step has the ledger take an event, and does what it wants.
+func (c *coordinator) step(e ledger.Event) {
+	if !c.up || c.w.book.fault != nil {
+		return
+	}
+	at := c.clock()
+	c.w.tellOf("  ", e)
+	c.w.book.happened(at, e)
+	for _, effect := range c.ledger.Step(at, c.w.rng.Uint64(), e) {
+		c.w.tellOf("    > ", effect)
+		c.w.book.decided(at, effect)
+		c.do(effect)
+	}
+	c.w.book.check(at)
+}
+
+func (c *coordinator) committed(facts []ledger.Fact) {
+	c.w.book.durable(facts)
+	c.step(ledger.Committed{Facts: facts})
+	if c.disk.log.Bytes() > c.w.law.snapshotBytes {
+		snapshot := c.ledger.State().Encode()
+		c.w.book.snapshot(len(snapshot))
+		if err := c.disk.log.Snapshot(snapshot); err != nil {
+			c.w.book.fail("journal: %v", err)
+		}
+	}
+}
+
+// do carries out an effect.
+func (c *coordinator) do(e ledger.Effect) {
+	w := c.w
+	switch e := e.(type) {
+	case ledger.Append:
+		w.note("append", uint64(len(e.Facts)))
+		c.disk.append(append([]ledger.Fact(nil), e.Facts...), c.epoch)
+	case ledger.Answer:
+		w.answered(e)
+	case ledger.WakeAt:
+		c.wakeAt(e.At)
+	case ledger.OutputReady:
+		w.ready(e)
+	case ledger.JobEnded:
+		w.note("ended", uint64(e.Job), uint64(e.State))
+	case ledger.EndJob:
+		for _, l := range c.links {
+			if l != nil {
+				l.sendDown(func(r *session.Response) { r.EndedJobs = append(r.EndedJobs, session.JobID(e.Job)) })
+			}
+		}
+	case ledger.RefuseSession:
+		w.note("refuse", uint64(e.Session))
+		if l := c.linkOf(e.Worker, e.Session); l != nil {
+			l.coordinatorEnd = false
+			l.tellWorker(w.latency())
+		}
+	case ledger.Changed:
+	default:
+		c.answer(e)
+	}
+}
+
+// answer tells a worker.
+func (c *coordinator) answer(e ledger.Effect) {
+	worker, number, add := wire(e)
+	l := c.linkOf(worker, number)
+	if l == nil {
+		return
+	}
+	c.w.note("answer", uint64(l.worker.index), uint64(number))
+	if g, ok := e.(ledger.Grant); ok {
+		c.w.note("grant", uint64(g.Lease.Fence.Batch), uint64(g.Lease.From), uint64(g.Lease.To))
+	}
+	l.sendDown(add)
+}
+
+// linkOf is the link of a worker's session, if it is the latest.
+func (c *coordinator) linkOf(name ledger.WorkerID, number ledger.SessionID) *link {
+	k := c.w.workerNamed(name)
+	if k == nil {
+		return nil
+	}
+	l := c.links[k.index]
+	if l == nil || ledger.SessionID(l.number) != number {
+		return nil
+	}
+	return l
+}
+
+func (c *coordinator) wakeAt(at ledger.Time) {
+	c.wakes++
+	wakes, epoch := c.wakes, c.epoch
+	c.w.after(time.Duration(at-c.clock()), func() {
+		if c.epoch == epoch && c.wakes == wakes {
+			c.step(ledger.Ticked{})
+		}
+	})
+}
+
+// heard takes a message. Only the first of a session is an attach; a link
+// becomes the worker's own with it.
+func (c *coordinator) heard(l *link, m session.Message, said bool, beat *ledger.Heartbeat) {
+	k := l.worker
+	name, number := k.id(), ledger.SessionID(l.number)
+	c.w.note("heard", uint64(k.index), uint64(l.number))
+	if said && m.Attach != nil {
+		if old := c.links[k.index]; old == nil || old.number <= l.number {
+			c.links[k.index] = l
+		}
+		c.step(attachEvent(k, m.Attach))
+	}
+	if said && m.Drain { // first, or what it returns would come back to it
+		c.step(ledger.WorkerDraining{Worker: name, Session: number})
+	}
+	if said && (m.Batches > 0 || m.Bytes > 0) {
+		c.step(ledger.CreditGranted{Worker: name, Session: number, Batches: uint32(m.Batches), Bytes: m.Bytes})
+	}
+	for _, o := range m.Outcomes {
+		c.reported(name, number, o)
+	}
+	if beat != nil {
+		c.step(*beat)
+	}
+}
+
+// reported takes an outcome. Outputs that its worker could not fetch are told
+// first.
+func (c *coordinator) reported(name ledger.WorkerID, number ledger.SessionID, o session.Outcome) {
+	if r, ok := o.Body.(*result); ok && len(r.missing) > 0 {
+		c.step(ledger.OutputLost{Outputs: r.missing})
+	}
+	c.step(ledger.OutcomeReported{Worker: name, Session: number, Outcome: outcomeOf(o)})
+}
+
+// lost hears that a link is closed.
+func (c *coordinator) lost(l *link, dead bool) {
+	if c.links[l.worker.index] == l {
+		c.links[l.worker.index] = nil
+	}
+	c.step(ledger.SessionLost{Worker: l.worker.id(), Session: ledger.SessionID(l.number), Dead: dead})
+}

@@ -1,0 +1,225 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/worker/session"
+)
+
+// jobDef is a job as its user means it, and what its data holds.
+type jobDef struct {
+	key      string
+	spec     []byte
+	settings ledger.Settings
+	plan     *ledger.Plan
+	planOnly bool
+	bases    []int64 // where each fragment begins
+	total    int64
+	seed     uint64
+
+	badEvery  uint64  // one record in so many is bad; none when 0
+	flaky     float64 // how many attempts fail for passing reasons
+	hungry    int64   // batches of more positions run out of memory; none when 0
+	poison    int64   // the batch with this position fails for good; none when -1
+	weak      string  // the worker on which everything fails
+	cancelAt  moment  // no cancellation when 0, as below
+	pauseAt   moment
+	resumeAt  moment
+	submitAt  moment
+	twice     bool // it is submitted twice at once
+	readAfter time.Duration
+}
+
+// bad says whether the record at a position is bad.
+func (j *jobDef) bad(at int64) bool {
+	return j.badEvery > 0 && dice(j.seed, uint64(at), 1)%j.badEvery == 0
+}
+
+// bads is how many bad records there are.
+func (j *jobDef) bads() uint64 {
+	n := uint64(0)
+	for at := range j.total {
+		if j.bad(at) {
+			n++
+		}
+	}
+	return n
+}
+
+// good is what the result should hold.
+func (j *jobDef) good(from, to int64) spans {
+	var s spans
+	for at := from; at < to; at++ {
+		if !j.bad(at) {
+			s = s.add(span{at, at + 1})
+		}
+	}
+	return s
+}
+
+// trouble is how an attempt fails; None when it does not.
+func (j *jobDef) trouble(k *worker, lease *ledger.Lease) session.Class {
+	source := lease.Kind == ledger.LeaseProcess && len(lease.Splits) > 0
+	from, to := int64(lease.From), int64(lease.To)
+	if source && j.poison >= from && j.poison < to {
+		return session.Fatal
+	}
+	if source && j.hungry > 0 && to-from > j.hungry {
+		return session.KilledMemory
+	}
+	if k.name == j.weak {
+		return session.Retryable
+	}
+	f := lease.Fence
+	roll := dice(j.seed, uint64(f.Batch), uint64(f.Attempt), uint64(f.Term), 2)
+	if float64(roll%1_000_000)/1_000_000 < j.flaky {
+		passing := []session.Class{session.Retryable, session.Retryable, session.KilledTime, session.KilledSignal}
+		return passing[roll/1_000_000%uint64(len(passing))]
+	}
+	return session.None
+}
+
+// toFiles says whether the result goes to files.
+func (j *jobDef) toFiles() bool {
+	return j.plan.Stages[len(j.plan.Stages)-1].Output == ledger.OutputFile
+}
+
+// drawJob makes up a job.
+func (w *world) drawJob(n int) *jobDef {
+	j := &jobDef{
+		key: fmt.Sprintf("job-%d", n), spec: fmt.Appendf(nil, "spec %d", n), poison: -1,
+		seed: w.rng.Uint64(), planOnly: w.chance(0.03),
+		submitAt: w.between(0, w.law.calm*2/3), twice: w.chance(0.2),
+		readAfter: w.between(0, 10*time.Second),
+	}
+	j.settings = ledger.Settings{
+		Priority: int32(w.pick(-1, 1)), Weight: []float64{0, 1, 2, 5}[w.pick(0, 3)],
+		MaxAttempts: 40,
+	}
+	if w.chance(0.2) {
+		j.settings.Delay = w.between(0, 5*time.Second)
+	}
+	if w.chance(0.3) {
+		j.settings.MaxConcurrency = uint32(w.pick(1, 4))
+	}
+	if w.chance(0.2) {
+		j.settings.Labels = []ledger.Label{{Key: "zone", Value: "a"}}
+	}
+	w.drawPlan(j)
+	w.drawTrouble(j)
+	return j
+}
+
+// drawTrouble makes up what goes wrong with a job's data, and with its user.
+func (w *world) drawTrouble(j *jobDef) {
+	if w.chance(0.3) {
+		j.flaky = 0.2 * w.rng.Float64()
+	}
+	if w.chance(0.3) {
+		j.badEvery = uint64(w.pick(5, 60))
+		j.settings.SkipLimit = j.bads()
+		if w.chance(0.1) {
+			j.settings.SkipLimit /= 2
+		}
+	}
+	whole := j.plan.Stages[0].Cut.WholeFiles || j.plan.Stages[0].Cut.Rule != ledger.CutLate
+	for _, f := range j.plan.Fragments {
+		whole = whole || f.Whole || len(f.Cuts) > 0
+	}
+	if !whole && w.chance(0.15) {
+		j.hungry = int64(w.pick(3, 40))
+	}
+	switch {
+	case w.chance(0.05):
+		j.poison = w.rng.Int64N(j.total)
+	case w.chance(0.05):
+		j.settings.Deadline = w.between(2*time.Second, 30*time.Second)
+	case w.chance(0.05):
+		j.settings.MaxAttempts = 2
+	case w.chance(0.05):
+		j.settings.RetryBudget = uint64(w.pick(1, 10))
+	case false && w.chance(0.1):
+		j.weak = w.workers[w.pick(0, len(w.workers)-1)].name
+		j.settings.MaxAttempts = 1000
+	}
+	if w.chance(0.1) {
+		j.cancelAt = j.submitAt + w.between(0, 20*time.Second)
+	}
+	if w.chance(0.2) {
+		j.pauseAt = j.submitAt + w.between(0, 10*time.Second)
+		j.resumeAt = j.pauseAt + w.between(0, 10*time.Second)
+	}
+}
+
+// drawPlan makes up the fragments and stages.
+func (w *world) drawPlan(j *jobDef) {
+	p := &ledger.Plan{Payload: []byte("plan")}
+	unit := []ledger.Unit{ledger.UnitBytes, ledger.UnitRows, ledger.UnitRecords}[w.pick(0, 2)]
+	files := w.pick(1, 4)
+	if w.chance(0.3) {
+		files = w.pick(5, 60)
+	}
+	size := w.pick(1, w.law.positions/files+1)
+	fenced := w.chance(0.2)
+	for range files {
+		f := ledger.Fragment{Unit: unit, Extent: int64(w.pick(1, size)), Records: -1}
+		if unit != ledger.UnitRecords {
+			f.SizeBytes = f.Extent * int64(w.pick(1, 20))
+		}
+		if unit == ledger.UnitBytes {
+			f.SizeBytes = f.Extent
+		}
+		if w.chance(0.1) {
+			f.Whole = true
+		} else if fenced {
+			for at := int64(w.pick(1, 9)); at < f.Extent; at += int64(w.pick(1, 30)) {
+				f.Cuts = append(f.Cuts, at)
+			}
+		}
+		j.bases = append(j.bases, j.total)
+		j.total += f.Extent
+		p.Fragments = append(p.Fragments, f)
+	}
+	j.plan = p
+	w.drawStages(j, p)
+}
+
+func (w *world) drawStages(j *jobDef, p *ledger.Plan) {
+	first := ledger.Stage{Name: "first", Input: ledger.InputSource, Output: ledger.OutputArrow, Mergeable: w.chance(0.7), Cut: w.drawCut(j)}
+	if w.chance(0.3) {
+		first.Requires = []string{"sql"}
+	}
+	p.Stages = []ledger.Stage{first}
+	for range []int{0, 0, 0, 1, 1, 2}[w.pick(0, 5)] {
+		p.Stages = append(p.Stages, ledger.Stage{Name: "collect", Input: ledger.InputCollect,
+			Output: ledger.OutputArrow, Cut: ledger.Cut{Rule: ledger.CutOne}})
+	}
+	if w.chance(0.3) {
+		p.Stages[len(p.Stages)-1].Output = ledger.OutputFile
+		p.Stages[len(p.Stages)-1].Mergeable = false
+	}
+}
+
+func (w *world) drawCut(j *jobDef) ledger.Cut {
+	c := ledger.Cut{Rule: ledger.CutLate}
+	switch w.pick(0, 7) {
+	case 0:
+		c.Rule = ledger.CutOne
+	case 1, 2:
+		c.Rule, c.Size = ledger.CutBatches, int64(w.pick(1, 40))
+	case 3:
+		c.Rule, c.Size = ledger.CutRecords, int64(w.pick(5, 50))
+	case 4:
+		c.Rule, c.Size = ledger.CutBytes, int64(w.pick(5, 200))
+	}
+	if w.chance(0.2) {
+		c.MaxFiles = uint32(w.pick(1, 5))
+	}
+	c.WholeFiles = w.chance(0.1)
+	return c
+}
+
+// jobOf is the job of a number that some coordinator gave.
+func (w *world) jobOf(id ledger.JobID) *jobDef { return w.book.jobs[id].def }

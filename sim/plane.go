@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/worker/session"
+)
+
+// plane is the data plane that is only pretended: an output is the positions
+// of the source whose records it holds, and what an attempt comes to depends
+// on the positions that it covers and on its fence, on nothing else.
+type plane struct {
+	w        *world
+	contents map[ledger.OutputID]*content
+	order    []ledger.OutputID // in the order in which they were made
+	moved    map[ledger.JobID]spans
+	moves    map[ledger.JobID]int
+}
+
+// content is an output.
+type content struct {
+	id     ledger.OutputID
+	job    ledger.JobID
+	holder *worker
+	kind   ledger.OutputKind
+	spans  spans
+	gone   bool
+}
+
+func newPlane(w *world) *plane {
+	return &plane{w: w, contents: map[ledger.OutputID]*content{}, moved: map[ledger.JobID]spans{}, moves: map[ledger.JobID]int{}}
+}
+
+// inventory is what lies in a worker's spool.
+func (p *plane) inventory(k *worker) []session.Output {
+	var all []session.Output
+	for _, id := range p.order {
+		if c := p.contents[id]; c.holder == k && !c.gone {
+			all = append(all, session.Output{ID: session.OutputID(id), Job: session.JobID(c.job)})
+		}
+	}
+	return all
+}
+
+func (p *plane) drop(k *worker, id ledger.OutputID) {
+	if c := p.contents[id]; c != nil && c.holder == k {
+		c.gone = true
+	}
+}
+
+func (p *plane) dropJob(k *worker, job ledger.JobID) {
+	for _, id := range p.order {
+		if c := p.contents[id]; c.holder == k && c.job == job {
+			c.gone = true
+		}
+	}
+}
+
+// burn loses a spool. Files of a sink lie elsewhere.
+func (p *plane) burn(k *worker) {
+	for _, id := range p.order {
+		if c := p.contents[id]; c.holder == k && c.kind != ledger.OutputFile {
+			c.gone = true
+		}
+	}
+}
+
+// left is how many outputs still lie in a spool.
+func (p *plane) left(k *worker) int { return len(p.inventory(k)) }
+
+// duration is how long an attempt takes.
+func (p *plane) duration(k *worker, lease *ledger.Lease) time.Duration {
+	work := float64(lease.To - lease.From)
+	switch lease.Kind {
+	case ledger.LeasePlan, ledger.LeaseCommit:
+		work = 5
+	case ledger.LeaseMerge:
+		work /= 20
+	case ledger.LeaseProcess:
+		if len(lease.Inputs) > 0 {
+			work = 20
+		}
+	}
+	d := time.Duration(work / k.speed * float64(time.Second))
+	if p.w.faulty && p.w.chance(0.02) {
+		d *= time.Duration(p.w.pick(2, 10)) // a straggler
+	}
+	d = p.w.between(d*3/4, d*5/4) + 2*time.Millisecond
+	if lease.Timeout > 0 {
+		d = min(d, max(lease.Timeout*9/10, d/4))
+	}
+	return d
+}
+
+// compute is what an attempt comes to.
+func (p *plane) compute(k *worker, lease *ledger.Lease) (session.Class, *result) {
+	j := p.w.jobOf(lease.Fence.Job)
+	if class := j.trouble(k, lease); class != session.None {
+		return class, &result{failure: []byte("trouble")}
+	}
+	switch lease.Kind {
+	case ledger.LeasePlan:
+		return session.Done, &result{plan: j.plan}
+	case ledger.LeaseCommit:
+		return p.commit(lease)
+	}
+	if len(lease.Splits) > 0 {
+		return p.process(k, j, lease)
+	}
+	return p.gather(k, j, lease)
+}
+
+// process reads the source.
+func (p *plane) process(k *worker, j *jobDef, lease *ledger.Lease) (session.Class, *result) {
+	r := &result{}
+	var out spans
+	for _, s := range lease.Splits {
+		base := j.bases[s.Fragment]
+		for at := base + s.From; at < base+s.To; at++ {
+			r.counters.RecordsIn++
+			if j.bad(at) {
+				r.counters.RecordsSkipped++
+				continue
+			}
+			out = out.add(span{at, at + 1})
+		}
+	}
+	if uint64(r.counters.RecordsSkipped) > lease.MaySkip {
+		return session.Fatal, &result{failure: []byte("too many bad records")}
+	}
+	r.counters.BytesIn = 10 * r.counters.RecordsIn
+	p.put(k, j, lease, out, r)
+	if r.counters.RecordsSkipped > 0 {
+		return session.DoneWithSkips, r
+	}
+	return session.Done, r
+}
+
+// gather reads outputs, wherever they lie.
+func (p *plane) gather(k *worker, j *jobDef, lease *ledger.Lease) (session.Class, *result) {
+	r := &result{}
+	var out spans
+	for _, input := range lease.Inputs {
+		c := p.contents[input.ID]
+		switch {
+		case c == nil || c.gone:
+			r.missing = append(r.missing, input.ID)
+		case c.holder != k && c.holder.alive && c.holder.frozen:
+			return session.Retryable, &result{failure: []byte("the holder does not answer")}
+		default:
+			out = out.join(c.spans)
+		}
+	}
+	if len(r.missing) > 0 {
+		return session.Retryable, r // TEMP
+	}
+	r.counters.RecordsIn = out.len()
+	r.counters.BytesIn = 10 * out.len()
+	p.put(k, j, lease, out, r)
+	return session.Done, r
+}
+
+// put makes an output of what an attempt came to; nothing makes none.
+func (p *plane) put(k *worker, j *jobDef, lease *ledger.Lease, out spans, r *result) {
+	r.counters.RecordsOut = out.len()
+	r.counters.BytesOut = 10 * out.len()
+	kind := j.plan.Stages[lease.Stage].Output
+	if len(out) == 0 || kind == ledger.OutputNone {
+		return
+	}
+	k.made++
+	id := ledger.OutputID(fmt.Sprintf("%s-%d-%d", k.name, k.life, k.made))
+	r.output = ledger.Output{ID: id, Worker: k.id(), Kind: kind, Bytes: r.counters.BytesOut, Records: out.len()}
+	p.contents[id] = &content{id: id, job: lease.Fence.Job, holder: k, kind: kind, spans: slices.Clone(out)}
+	p.order = append(p.order, id)
+}
+
+// commit moves the files of a sink in place. It can be done again.
+func (p *plane) commit(lease *ledger.Lease) (session.Class, *result) {
+	var all spans
+	for _, input := range lease.Inputs {
+		c := p.contents[input.ID]
+		if c == nil || c.kind != ledger.OutputFile || c.gone {
+			return session.InputGone, &result{failure: []byte("a file is gone: " + string(input.ID))}
+		}
+		all = all.join(c.spans)
+	}
+	p.moved[lease.Fence.Job] = all
+	p.moves[lease.Fence.Job]++
+	return session.Done, &result{}
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/millrace/millrace/coordinator/ledger"
 )
 
 // Config is what an operator may set. A zero field takes its default, which is
@@ -27,9 +29,6 @@ type Config struct {
 	MaxJobs int
 	// KeepJobs is how many ended jobs are remembered, newest first: 1,000.
 	KeepJobs int
-	// KeepFor is how long an ended job is remembered, with its result when
-	// nobody has read it: 24 h.
-	KeepFor time.Duration
 	// MaxSessions bounds the workers that are attached at one time: 10,000.
 	MaxSessions int
 	// MaxWatchers bounds the WatchJob streams: 10,000.
@@ -47,11 +46,15 @@ type Config struct {
 	// MaxMessage bounds a message in bytes, and with it a plan: 64 MiB.
 	MaxMessage int
 
+	// SnapshotBytes is how large the log of the ledger's facts may grow before
+	// a snapshot of the ledger takes its place: 16 MiB.
+	SnapshotBytes int
+
 	// ResultWindow is how many bytes of a result are held for one reader, all
 	// outputs that are requested ahead together: 16 MiB.
 	ResultWindow int
 	// ResultBuffer is how many bytes of one output are held before any is
-	// passed on: 1 MiB. An output that fits is delivered whole or not at all,
+	// passed on: 4 MiB. An output that fits is delivered whole or not at all,
 	// so that the loss of its worker goes unnoticed.
 	ResultBuffer int
 	// ResultAhead is how many outputs are requested ahead of the reader: 32.
@@ -77,15 +80,15 @@ func (c Config) withDefaults() Config {
 	c.Heartbeat = or(c.Heartbeat, min(time.Second, c.Lease/3))
 	c.MaxJobs = or(c.MaxJobs, 10_000)
 	c.KeepJobs = or(c.KeepJobs, 1_000)
-	c.KeepFor = or(c.KeepFor, 24*time.Hour)
 	c.MaxSessions = or(c.MaxSessions, 10_000)
 	c.MaxWatchers = or(c.MaxWatchers, 10_000)
 	c.MaxReaders = or(c.MaxReaders, 256)
 	c.Inbox = or(c.Inbox, 4_096)
 	c.SessionQueue = or(c.SessionQueue, 100_000)
 	c.MaxMessage = or(c.MaxMessage, 64<<20)
+	c.SnapshotBytes = or(c.SnapshotBytes, 16<<20)
 	c.ResultWindow = or(c.ResultWindow, 16<<20)
-	c.ResultBuffer = or(c.ResultBuffer, 1<<20)
+	c.ResultBuffer = or(c.ResultBuffer, 4<<20)
 	c.ResultAhead = or(c.ResultAhead, 32)
 	return c
 }
@@ -107,17 +110,31 @@ func (c Config) check() error {
 		within("TargetLease", c.TargetLease, 0, maxLease),
 		within("MaxJobs", c.MaxJobs, 1, maxCount),
 		within("KeepJobs", c.KeepJobs, 1, maxCount),
-		within("KeepFor", c.KeepFor, time.Second, 10*365*24*time.Hour),
 		within("MaxSessions", c.MaxSessions, 1, maxCount),
 		within("MaxWatchers", c.MaxWatchers, 1, maxCount),
 		within("MaxReaders", c.MaxReaders, 1, maxCount),
 		within("Inbox", c.Inbox, 1, maxCount),
 		within("SessionQueue", c.SessionQueue, 16, maxCount),
 		within("MaxMessage", c.MaxMessage, minMessage, maxMessage),
+		within("SnapshotBytes", c.SnapshotBytes, 1<<10, maxMessage),
 		within("ResultBuffer", c.ResultBuffer, 1, maxMessage),
 		within("ResultWindow", c.ResultWindow, c.ResultBuffer, maxMessage),
 		within("ResultAhead", c.ResultAhead, 1, maxCount),
+		c.ledger().Check(),
 	)
+}
+
+// ledger is the part of the config that is the ledger's.
+func (c Config) ledger() ledger.Config {
+	l := ledger.DefaultConfig()
+	l.Lease, l.Heartbeat = c.Lease, c.Heartbeat
+	l.Grace = c.Lease
+	l.WorkerGone = max(l.WorkerGone, 3*c.Lease)
+	l.TargetLease = or(c.TargetLease, l.TargetLease)
+	l.MinLease = min(l.MinLease, l.TargetLease)
+	l.MaxJobs, l.KeepJobs, l.MaxWorkers = c.MaxJobs, c.KeepJobs, c.MaxSessions
+	l.ResultWindow = c.ResultAhead
+	return l
 }
 
 func within[T int | time.Duration](name string, v, low, high T) error {

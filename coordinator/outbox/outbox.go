@@ -31,7 +31,8 @@ type Box struct {
 	signal chan struct{} // holds one token when the taker should look again
 }
 
-// New makes an empty box in which at most limit items may wait.
+// New makes an empty box. While more than limit items wait, nothing may be
+// put; one message may go beyond that, since it may have come in one go.
 func New(limit int) *Box {
 	return &Box{limit: limit, signal: make(chan struct{}, 1)}
 }
@@ -43,13 +44,14 @@ func (b *Box) Put(m *pb.SessionResponse) error {
 	if b.end != nil {
 		return b.end
 	}
-	b.count += count(m)
+	b.wake()
 	if b.count > b.limit {
 		b.end = ErrSlow
+		return b.end
 	}
+	b.count += count(m)
 	b.waiting = join(b.waiting, m)
-	b.wake()
-	return b.end
+	return nil
 }
 
 // Close ends the box: what waits is not taken any more.

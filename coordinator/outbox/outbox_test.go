@@ -66,9 +66,9 @@ func TestFloodIsCutIntoMessagesAndKeepsItsOrder(t *testing.T) {
 
 func TestBoxOfASlowWorkerEnds(t *testing.T) {
 	b := New(16)
-	put(t, b, &pb.SessionResponse{Grants: leases(0, 16)})
-	if err := b.Put(&pb.SessionResponse{Grants: leases(16, 17)}); !errors.Is(err, ErrSlow) {
-		t.Fatalf("the item too many got %v", err)
+	put(t, b, &pb.SessionResponse{Grants: leases(0, 100)})
+	if err := b.Put(&pb.SessionResponse{Grants: leases(100, 101)}); !errors.Is(err, ErrSlow) {
+		t.Fatalf("an item more got %v", err)
 	}
 	if _, err := b.Take(t.Context()); !errors.Is(err, ErrSlow) {
 		t.Fatalf("the writer got %v", err)

@@ -11,6 +11,10 @@ import (
 // ErrClosed is what a writer gets when its reader has gone.
 var ErrClosed = errors.New("relay: the reader has gone")
 
+// ErrSize is how a transfer fails whose bytes are not as many as the output's
+// reference promised.
+var ErrSize = errors.New("relay: not as many bytes as the output has")
+
 // Transfer is one output on its way. It has one writer and one reader, and
 // anybody may Fail it.
 type Transfer struct {
@@ -68,7 +72,7 @@ func (t *Transfer) offer(b []byte) (bool, error) {
 	case t.end != nil:
 		return false, t.end
 	case t.got+int64(len(b)) > t.size: // it might wait for ever for room
-		t.end = fmt.Errorf("relay: an output of %d bytes arrived with more", t.size)
+		t.end = fmt.Errorf("%w: more than %d", ErrSize, t.size)
 		wake(t.data)
 		return false, t.end
 	case t.held > 0 && t.held+int64(len(b)) > t.hold:
@@ -82,8 +86,8 @@ func (t *Transfer) offer(b []byte) (bool, error) {
 	return true, nil
 }
 
-// Done says that all bytes were written. It is an error when they are not as
-// many as the output's reference promised: the transfer has failed then.
+// Done says that all bytes were written. When they are not as many as the
+// output's reference promised, the transfer has failed with ErrSize.
 func (t *Transfer) Done() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,7 +97,7 @@ func (t *Transfer) Done() error {
 	case t.end != nil:
 		return t.end
 	case t.got != t.size:
-		t.end = fmt.Errorf("relay: an output of %d bytes arrived with %d", t.size, t.got)
+		t.end = fmt.Errorf("%w: %d of %d", ErrSize, t.got, t.size)
 	default:
 		t.end = io.EOF
 	}

@@ -1,0 +1,338 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/relay"
+	"github.com/millrace/millrace/coordinator/wire"
+)
+
+// A result is delivered output by output. A few outputs are asked for ahead, so
+// that many small ones do not cost a round trip each; together they hold no
+// more than ResultWindow bytes here. An output of at most ResultBuffer bytes is
+// held until all of it is there, so that when its worker is lost it can be made
+// again without anybody noticing. A larger one passes through as it comes; when
+// its worker is lost in the middle, the stream ends with an error, since another
+// attempt need not give the same bytes.
+
+// restartsAllowed is how often in a row the reading may start again without
+// having delivered anything, before it is given up.
+const restartsAllowed = 20
+
+// resultData is how many bytes go in one message.
+const resultData = 1 << 20
+
+// errUpload is a transfer that its worker could not complete.
+type errUpload struct{ failure *pb.Failure }
+
+// Error is what the worker said.
+func (e *errUpload) Error() string { return e.failure.GetMessage() }
+
+// resultStream is the stream to a client that reads a result.
+type resultStream interface {
+	Send(*pb.ReadResultResponse) error
+}
+
+// delivery is the reading of one result by one client.
+type delivery struct {
+	c      *Coordinator
+	feed   *feed
+	stream resultStream
+
+	inflight []askFor          // asked for, in source order
+	held     int64             // the bytes that they may hold
+	recent   []ledger.OutputID // delivered last: as many as the ledger may not know of
+	consumed []ledger.OutputID // delivered, and the ledger does not know yet
+	restarts int               // in a row
+}
+
+// deliver streams a job's result to its client.
+func (c *Coordinator) deliver(ctx context.Context, name string, stream resultStream) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d := &delivery{c: c, feed: newFeed(c.names.number(name), cancel), stream: stream}
+	defer c.later(func(o *owner) { o.closeResult(d.feed) })
+	_, err := ask(ctx, c, func(o *owner, answer func(struct{}, error)) { answer(struct{}{}, o.openResult(d.feed)) })
+	if err != nil {
+		return err
+	}
+	header, err := d.feed.headed(ctx)
+	if err != nil {
+		return err
+	}
+	if err := stream.Send(&pb.ReadResultResponse{Header: header}); err != nil {
+		return err
+	}
+	defer d.abandon()
+	return d.run(ctx)
+}
+
+func (d *delivery) run(ctx context.Context) error {
+	if err := d.request(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := d.askAhead(ctx); err != nil {
+			return err
+		}
+		if len(d.inflight) == 0 {
+			if d.feed.over() {
+				return nil
+			}
+			if err := d.feed.wait(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := d.first(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// request has the ledger tell the outputs, from the first that was not
+// consumed.
+func (d *delivery) request(ctx context.Context) error {
+	return d.c.post(ctx, func(o *owner) {
+		d.feed.add(nil, false, true)
+		o.step(ledger.ResultRequested{Job: d.feed.job})
+	})
+}
+
+// askAhead asks for as many outputs as may be held, for one at the least, and
+// tells the ledger what was delivered meanwhile.
+func (d *delivery) askAhead(ctx context.Context) error {
+	var asked []askFor
+	for len(d.inflight) < d.c.config.ResultAhead {
+		t, ok, restarted := d.feed.next()
+		if restarted {
+			d.abandon()
+			asked = nil
+			continue
+		}
+		if !ok {
+			break
+		}
+		if slices.Contains(d.recent, t.output.ID) {
+			continue // told again before the ledger heard of its delivery
+		}
+		hold := d.hold(t.output)
+		if len(d.inflight) > 0 && d.held+hold > int64(d.c.config.ResultWindow) {
+			d.feed.putBack(t)
+			break
+		}
+		d.held += hold
+		a := askFor{told: t, job: d.feed.job, transfer: d.c.relay.Expect(t.output.Bytes, hold)}
+		d.inflight, asked = append(d.inflight, a), append(asked, a)
+	}
+	return d.tell(ctx, asked)
+}
+
+// hold is how much of an output may be held.
+func (d *delivery) hold(o ledger.Output) int64 {
+	return min(o.Bytes, int64(d.c.config.ResultBuffer))
+}
+
+// tell brings the owner what was asked for and what was delivered.
+func (d *delivery) tell(ctx context.Context, asked []askFor) error {
+	consumed := d.consumed
+	if len(asked) == 0 && len(consumed) == 0 {
+		return nil
+	}
+	d.consumed = nil
+	return d.c.post(ctx, func(o *owner) {
+		o.consumed(d.feed, consumed)
+		for _, a := range asked {
+			o.ask(d.feed, a)
+		}
+	})
+}
+
+// first delivers the output whose turn it is. When that fails before any of it
+// was passed on, the reading starts again there.
+func (d *delivery) first(ctx context.Context) error {
+	a := d.inflight[0]
+	sent, err := d.pass(ctx, a.transfer)
+	var broken *brokenTransfer
+	switch {
+	case err == nil:
+		d.done()
+		return nil
+	case !errors.As(err, &broken):
+		return err
+	case sent > 0:
+		return api.Errorf(api.Conflict, "the result broke off: output %s of worker %s was lost (%v) when %d of its %d bytes had been delivered; submit the job again",
+			a.output.ID, a.output.Worker, broken.why, sent, a.output.Bytes)
+	}
+	d.restarts++
+	if d.restarts > restartsAllowed {
+		return api.Errorf(api.Unavailable, "output %s of worker %s could not be fetched in %d tries: %v", a.output.ID, a.output.Worker, d.restarts, broken.why)
+	}
+	return d.again(ctx, a.output.ID, broken.why)
+}
+
+// done takes the first output for delivered.
+func (d *delivery) done() {
+	a := d.inflight[0]
+	a.transfer.Close()
+	d.inflight = d.inflight[1:]
+	d.held -= d.hold(a.output)
+	d.consumed = append(d.consumed, a.output.ID)
+	d.recent = append(d.recent, a.output.ID)
+	d.recent = d.recent[max(0, len(d.recent)-d.c.config.ResultAhead):]
+	d.restarts = 0
+}
+
+// again starts the reading anew. An output that its worker says it can't read
+// is lost; of one that broke off on its way, only the ledger knows.
+func (d *delivery) again(ctx context.Context, id ledger.OutputID, why error) error {
+	d.abandon()
+	d.feed.drop()
+	var said *errUpload
+	if errors.As(why, &said) || errors.Is(why, relay.ErrSize) {
+		err := d.c.post(ctx, func(o *owner) {
+			o.logger.Warn("output lost", "job", o.c.names.name(d.feed.job), "output", string(id), "reason", why.Error())
+			o.step(ledger.OutputLost{Outputs: []ledger.OutputID{id}})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return d.request(ctx)
+}
+
+// abandon gives up all that was asked for, and tells the ledger the rest.
+func (d *delivery) abandon() {
+	for _, a := range d.inflight {
+		a.transfer.Close()
+	}
+	given, consumed := d.inflight, d.consumed
+	d.inflight, d.consumed, d.held = nil, nil, 0
+	d.c.later(func(o *owner) {
+		for _, a := range given {
+			delete(o.asks, a.output.ID)
+		}
+		o.consumed(d.feed, consumed)
+	})
+}
+
+// brokenTransfer is a transfer that failed, as against a client that is gone.
+type brokenTransfer struct{ why error }
+
+// Error says why.
+func (b *brokenTransfer) Error() string { return fmt.Sprintf("the upload failed: %v", b.why) }
+
+// Unwrap is the reason.
+func (b *brokenTransfer) Unwrap() error { return b.why }
+
+// pass sends an output to the client, and says how many bytes that were.
+func (d *delivery) pass(ctx context.Context, t *relay.Transfer) (int64, error) {
+	if err := t.Whole(ctx); err != nil {
+		return 0, transferError(ctx, err)
+	}
+	var sent int64
+	for {
+		b, err := t.Read(ctx)
+		if errors.Is(err, io.EOF) {
+			return sent, nil
+		}
+		if err != nil {
+			return sent, transferError(ctx, err)
+		}
+		for len(b) > 0 {
+			n := min(len(b), resultData)
+			if err := d.stream.Send(&pb.ReadResultResponse{Data: b[:n], BeginsOutput: sent == 0}); err != nil {
+				return sent, err
+			}
+			sent, b = sent+int64(n), b[n:]
+		}
+	}
+}
+
+func transferError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &brokenTransfer{why: err}
+}
+
+// openResult lets a client read a job's result, or says why not.
+func (o *owner) openResult(f *feed) error {
+	j, err := o.find(f.job)
+	if err != nil {
+		return err
+	}
+	v, ok := o.ledger.Job(f.job, o.now)
+	if !ok {
+		return o.unknown(f.job)
+	}
+	spec := wire.Spec(v.Spec)
+	switch {
+	case spec.GetSink().GetFiles() != nil:
+		return api.Errorf(api.Conflict, "the result of job %s goes to files in %s; read them there", j.name, spec.GetSink().GetFiles().GetFolder())
+	case v.PlanOnly:
+		return api.Errorf(api.Conflict, "job %s was only planned: it has no result", j.name)
+	case j.feed != nil:
+		return api.Errorf(api.Conflict, "the result of job %s is being read already", j.name)
+	case v.ResultRead || j.read:
+		return api.Errorf(api.Conflict, "the result of job %s was read already, and can be read once; submit the job again", j.name)
+	case o.readers >= o.c.config.MaxReaders:
+		return api.Errorf(api.Full, "%d results are being read already (MaxReaders); try again later", o.readers)
+	}
+	if err := endError(wire.Job(v, j.name)); err != nil {
+		return err
+	}
+	o.readers++
+	f.counted, j.feed = true, f
+	if v.Plan != nil {
+		f.head(o.header(j))
+	}
+	return nil
+}
+
+// closeResult ends the reading of a result.
+func (o *owner) closeResult(f *feed) {
+	if !f.counted {
+		return
+	}
+	o.readers--
+	if j := o.jobs[f.job]; j != nil && j.feed == f {
+		j.feed = nil
+	}
+}
+
+// header tells what a planned job's result is made of.
+func (o *owner) header(j *job) *pb.ResultHeader {
+	j.load(o)
+	return &pb.ResultHeader{Format: j.shared.GetResultFormat(), Columns: j.shared.GetResultColumns()}
+}
+
+// consumed tells the ledger what a client has got. An output that was lost
+// meanwhile will be told a second time, and nobody could tell it from the next:
+// that ends the reading.
+func (o *owner) consumed(f *feed, outputs []ledger.OutputID) {
+	for _, output := range outputs {
+		if a := o.asks[output]; a.lost {
+			f.fail(api.Errorf(api.Conflict, "the result broke off: output %s was lost just when it had been delivered; submit the job again", output))
+		}
+		delete(o.asks, output)
+		if j := o.jobs[f.job]; j != nil {
+			j.read = true
+		}
+		o.step(ledger.ResultConsumed{Job: f.job, Output: output})
+	}
+}
+
+// outputReady tells the reader of a result what it can deliver.
+func (o *owner) outputReady(e ledger.OutputReady) {
+	if j := o.jobs[e.Job]; j != nil && j.feed != nil {
+		j.feed.add(e.Outputs, e.Last, e.Restart)
+	}
+}

@@ -1,0 +1,264 @@
+package coordinator
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+)
+
+func TestResultKeepsOrderAndItsOutputs(t *testing.T) {
+	inWorld(t, Config{ResultAhead: 3, ResultBuffer: 100, ResultWindow: 250}, func(w *world) {
+		const batches = 20
+		output := func(i int64) []byte { return bytes.Repeat(fmt.Appendf(nil, "%d,", i), 1+int(i)*20) }
+		f := w.attach("w1", 1)
+		told := w.submit("")
+		f.credit(batches + 1)
+		f.plan(plan(batches))
+		leases := f.grants(batches)
+		for i := range leases { // the last is done first
+			l := leases[batches-1-i]
+			f.done(l, output(l.GetPosition()))
+		}
+		go f.serve()
+		r, err := w.client.Result(w.ctx, told.GetId())
+		w.must(err)
+		defer r.Close()
+		var n int64
+		for out, err := range r.Outputs() {
+			w.must(err)
+			got, err := io.ReadAll(out)
+			w.must(err)
+			if !bytes.Equal(got, output(n)) {
+				t.Fatalf("output %d is %.40q", n, got)
+			}
+			n++
+		}
+		if n != batches {
+			t.Errorf("%d outputs came", n)
+		}
+		_, err = w.client.Result(w.ctx, told.GetId())
+		w.refused("a second reading", err, api.Conflict)
+	})
+}
+
+func TestReadingBeginsBeforeTheJobIsDone(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.submit("")
+		first := make(chan string, 1)
+		go func() {
+			r, err := w.client.Result(w.ctx, told.GetId())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Close()
+			buffer := make([]byte, 1)
+			_, err = io.ReadFull(r, buffer)
+			first <- string(buffer)
+			rest, _ := io.ReadAll(r)
+			if err != nil || string(rest) != "b" {
+				t.Errorf("then came %q, %v", rest, err)
+			}
+			close(first)
+		}()
+		f.credit(3)
+		f.plan(plan(2))
+		leases := f.grants(2)
+		f.done(leases[0], []byte("a"))
+		if err := f.upload(f.sent(), 1); err != nil {
+			t.Errorf("the upload: %v", err)
+		}
+		if got := <-first; got != "a" {
+			t.Errorf("first came %q", got)
+		}
+		f.done(leases[1], []byte("b"))
+		if err := f.upload(f.sent(), 1); err != nil {
+			t.Errorf("the upload: %v", err)
+		}
+		<-first
+	})
+}
+
+func TestResultThatNobodyReadsStaysInTheSpool(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 50, func(int64) []byte { return []byte("x") })
+		w.until(told.GetId(), pb.JobState_JOB_STATE_DONE)
+		synctest.Wait()
+		if len(f.said.Sends) > 0 || len(f.said.DropOutputs) > 0 {
+			t.Errorf("outputs were asked for or dropped: %v", &f.said)
+		}
+	})
+}
+
+func TestClientThatStopsReadingHoldsTheWorkerBack(t *testing.T) {
+	inWorld(t, Config{ResultBuffer: 1 << 20, ResultWindow: 1 << 20}, func(w *world) {
+		const size = 64 << 20
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 1, func(int64) []byte { return make([]byte, size) })
+		stream, err := pb.NewJobServiceClient(w.conn).ReadResult(w.ctx, &pb.ReadResultRequest{Id: told.GetId()})
+		w.must(err)
+		uploaded := make(chan error, 1)
+		go func() { uploaded <- f.upload(f.sent(), 256<<10) }()
+		synctest.Wait()
+		if len(uploaded) > 0 {
+			t.Fatalf("64 MiB went somewhere while nobody read: %v", <-uploaded)
+		}
+		_, err = w.client.Get(w.ctx, told.GetId()) // others do not notice
+		w.must(err)
+		got := 0
+		for {
+			m, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			w.must(err)
+			got += len(m.GetData())
+		}
+		w.must(<-uploaded)
+		if got != size {
+			t.Errorf("%d bytes came", got)
+		}
+	})
+}
+
+func TestLostOutputIsMadeAgainUnnoticed(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 2, func(i int64) []byte { return fmt.Appendf(nil, "%d", i) })
+		f.credit(10)
+		read := w.readAll(told.GetId())
+		s := f.sent()
+		stream, err := pb.NewWorkerServiceClient(w.conn).Upload(w.ctx)
+		w.must(err)
+		w.must(stream.Send(&pb.UploadRequest{Ticket: s.GetTicket(), Failure: &pb.Failure{Message: "the disk is broken"}}))
+		_, err = stream.CloseAndRecv()
+		w.must(err)
+		f.said.Sends = nil
+		again := f.grant()
+		if again.GetPosition() != 0 {
+			t.Errorf("position %d runs again", again.GetPosition())
+		}
+		f.done(again, []byte("zero"))
+		go f.serve()
+		if r := <-read; r.err != nil || string(r.data) != "zero1" {
+			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+	})
+}
+
+func TestBrokenUploadIsAskedForAgain(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 1, func(int64) []byte { return []byte("whole") })
+		read := w.readAll(told.GetId())
+		s := f.sent()
+		broken := w.upload()
+		w.must(broken.stream.Send(&pb.UploadRequest{Ticket: s.GetTicket(), Data: []byte("wh")}))
+		synctest.Wait()
+		broken.hangUp()
+		if err := f.upload(s, 10); api.CodeOf(err) != api.Stale {
+			t.Errorf("a used ticket got %v", err)
+		}
+		go f.serve()
+		if r := <-read; r.err != nil || string(r.data) != "whole" {
+			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+	})
+}
+
+func TestOutputLostInTheMiddleEndsTheStream(t *testing.T) {
+	inWorld(t, Config{ResultBuffer: 10, ResultWindow: 10}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 1, func(int64) []byte { return make([]byte, 100) })
+		read := w.readAll(told.GetId())
+		broken := w.upload()
+		w.must(broken.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: make([]byte, 50)}))
+		synctest.Wait()
+		broken.hangUp()
+		r := <-read
+		w.refused("a result that broke off", r.err, api.Conflict)
+		if len(r.data) != 50 {
+			t.Errorf("%d bytes came", len(r.data))
+		}
+	})
+}
+
+func TestReattachedWorkerIsAskedAgain(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 1, func(int64) []byte { return []byte("kept") })
+		f.ack()
+		read := w.readAll(told.GetId())
+		first := f.sent()
+		f.hangUp()
+		synctest.Wait()
+		back := w.dial()
+		back.outputs = f.outputs
+		back.introduce(&pb.Attach{
+			Worker: "w1", Session: 2, Slots: 1, Processors: []string{"command"},
+			Outputs: []*pb.OutputRef{first.GetOutput()},
+		})
+		if s := back.sent(); s.GetOutput().GetId() != first.GetOutput().GetId() {
+			t.Errorf("it is asked for %v", s)
+		} else if err := back.upload(s, 10); err != nil {
+			t.Errorf("the upload: %v", err)
+		}
+		if r := <-read; r.err != nil || string(r.data) != "kept" {
+			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+	})
+}
+
+func TestOneReaderAtATime(t *testing.T) {
+	inWorld(t, Config{MaxReaders: 1}, func(w *world) {
+		f := w.attach("w1", 1)
+		told, other := w.submit(""), w.submit("")
+		f.credit(2)
+		f.plan(plan(1))
+		f.plan(plan(1))
+		r, err := w.client.Result(w.ctx, told.GetId())
+		w.must(err)
+		_, err = w.client.Result(w.ctx, told.GetId())
+		w.refused("a second reader", err, api.Conflict)
+		_, err = w.client.Result(w.ctx, other.GetId())
+		w.refused("a reader too many", err, api.Full)
+		w.must(r.Close())
+		synctest.Wait()
+		r, err = w.client.Result(w.ctx, told.GetId()) // nothing was delivered yet
+		w.must(err)
+		w.must(r.Close())
+		files := w.submit("", func(s *pb.JobSpec) { s.Sink = &pb.Sink{Files: &pb.FileSink{Folder: "/out"}} })
+		_, err = w.client.Result(w.ctx, files.GetId())
+		w.refused("the result of a file sink", err, api.Conflict)
+	})
+}
+
+// result is what a reader got.
+type result struct {
+	data []byte
+	err  error
+}
+
+// readAll reads a result in a goroutine of its own.
+func (w *world) readAll(id string) <-chan result {
+	read := make(chan result, 1)
+	go func() {
+		r, err := w.client.Result(w.ctx, id)
+		if err != nil {
+			read <- result{nil, err}
+			return
+		}
+		defer r.Close()
+		data, err := io.ReadAll(r)
+		read <- result{data, err}
+	}()
+	return read
+}

@@ -1,0 +1,213 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/outbox"
+	"github.com/millrace/millrace/coordinator/wire"
+)
+
+// session is one worker's session. The stream's goroutines use the box; the
+// fields below it are the owner's.
+type session struct {
+	worker ledger.WorkerID
+	number ledger.SessionID
+	end    func(error) // ends the stream with an error
+	box    *outbox.Box
+
+	out   *pb.SessionResponse // gathers until the owner's next flush
+	known map[contextKey]struct{}
+	left  bool // the worker has said that it leaves
+}
+
+// contextKey names a context that a session's worker was given.
+type contextKey struct {
+	job    ledger.JobID
+	digest string
+}
+
+// learn says whether a context must be sent, and that it will be.
+func (s *session) learn(c *pb.JobContext) bool {
+	key := contextKey{ledger.JobID(c.GetJob()), c.GetDigest()}
+	if _, ok := s.known[key]; ok {
+		return false
+	}
+	s.known[key] = struct{}{}
+	return true
+}
+
+// unlearn forgets a job's contexts, as the worker does.
+func (s *session) unlearn(id ledger.JobID) {
+	for key := range s.known {
+		if key.job == id {
+			delete(s.known, key)
+		}
+	}
+}
+
+// sessionStream is the stream of a session.
+type sessionStream interface {
+	Recv() (*pb.SessionRequest, error)
+	Send(*pb.SessionResponse) error
+}
+
+// session serves one worker from its attach to its end.
+func (c *Coordinator) session(ctx context.Context, stream sessionStream) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if err := checkAttach(first.GetAttach()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	attach := wire.Attached(first.GetAttach())
+	s := &session{
+		worker: attach.Worker, number: attach.Session, end: cancel,
+		box: outbox.New(c.config.SessionQueue), known: make(map[contextKey]struct{}),
+	}
+	version := first.GetAttach().GetVersion()
+	if err := c.post(ctx, func(o *owner) { o.attach(s, attach, version) }); err != nil {
+		return err
+	}
+	defer c.later(func(o *owner) { o.detach(s) })
+	if err := c.hear(ctx, s, first); err != nil {
+		return err
+	}
+	return c.host(ctx,
+		func(ctx context.Context) error { return c.readSession(ctx, s, stream) },
+		func(ctx context.Context) error { return writeSession(ctx, s, stream) })
+}
+
+// readSession brings the owner what a worker says.
+func (c *Coordinator) readSession(ctx context.Context, s *session, stream sessionStream) error {
+	for {
+		said, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if said.GetAttach() != nil {
+			return api.Errorf(api.Invalid, "worker %s attached twice in one session; only the first message may", s.worker)
+		}
+		if err := c.hear(ctx, s, said); err != nil {
+			return err
+		}
+	}
+}
+
+// hear decodes a message in the session's own goroutine, and has the owner
+// step through it.
+func (c *Coordinator) hear(ctx context.Context, s *session, said *pb.SessionRequest) error {
+	events := wire.Said(s.worker, s.number, said)
+	if len(events) == 0 {
+		return nil
+	}
+	return c.post(ctx, func(o *owner) {
+		s.left = s.left || said.GetDrain()
+		for _, e := range events {
+			o.step(e)
+		}
+	})
+}
+
+// writeSession sends what gathers for a worker. What gathers while one message
+// is being written goes out in the next.
+func writeSession(ctx context.Context, s *session, stream sessionStream) error {
+	for {
+		message, err := s.box.Take(ctx)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(message); err != nil {
+			return err
+		}
+	}
+}
+
+// attach begins a session.
+func (o *owner) attach(s *session, e ledger.WorkerAttached, version string) {
+	o.arriving = s
+	o.step(e)
+	o.arriving = nil
+	if o.sessions[s.worker] == s {
+		o.logger.Info("worker attached", "worker", string(s.worker), "session", uint64(s.number),
+			"slots", e.Slots, "leases", len(e.Leases), "version", version)
+	}
+}
+
+// attached takes the arriving session for the worker's, in place of one before
+// it.
+func (o *owner) attached(e ledger.Attached) {
+	s := o.arriving
+	if s == nil || s.worker != e.Worker || s.number != e.Session {
+		return // it has ended meanwhile
+	}
+	if before := o.sessions[e.Worker]; before != nil {
+		before.end(api.Errorf(api.Stale, "worker %s has begun a newer session, %d", e.Worker, e.Session))
+	}
+	o.sessions[e.Worker] = s
+	o.to(e.Worker, e.Session).Attached = wire.AttachAnswer(e)
+	for _, a := range o.asks {
+		if a.output.Worker == e.Worker {
+			o.send(a)
+		}
+	}
+}
+
+func (o *owner) refused(e ledger.RefuseSession) {
+	s := o.arriving
+	if s == nil || s.worker != e.Worker || s.number != e.Session {
+		return
+	}
+	o.logger.Warn("session refused", "worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason)
+	s.end(api.Errorf(api.Stale, "session %d of worker %s is refused: %s", e.Session, e.Worker, e.Reason))
+}
+
+// detach ends a session. A worker that has said that it leaves is gone for
+// good; of any other, nobody knows.
+func (o *owner) detach(s *session) {
+	if o.sessions[s.worker] != s {
+		return // refused, or another has taken its place
+	}
+	delete(o.sessions, s.worker)
+	o.logger.Info("worker detached", "worker", string(s.worker), "session", uint64(s.number), "left", s.left)
+	o.step(ledger.SessionLost{Worker: s.worker, Session: s.number, Dead: s.left})
+}
+
+// Limits of an attach.
+const (
+	maxName   = 63
+	maxLabels = 64
+	maxSlots  = 4_096
+)
+
+// checkAttach tells what is wrong with an attach.
+func checkAttach(a *pb.Attach) error {
+	switch {
+	case a == nil:
+		return api.Errorf(api.Invalid, "the first message of a session must be an attach")
+	case a.GetWorker() == "" || len(a.GetWorker()) > maxName:
+		return api.Errorf(api.Invalid, "a worker's name has 1 to %d bytes, not %d", maxName, len(a.GetWorker()))
+	case a.GetSession() == 0:
+		return api.Errorf(api.Invalid, "worker %s: sessions count from 1", a.GetWorker())
+	case a.GetSlots() < 1 || a.GetSlots() > maxSlots:
+		return api.Errorf(api.Invalid, "worker %s has %d slots; it must be 1 to %d", a.GetWorker(), a.GetSlots(), maxSlots)
+	case len(a.GetLabels()) > maxLabels:
+		return api.Errorf(api.Invalid, "worker %s has %d labels; at most %d are allowed", a.GetWorker(), len(a.GetLabels()), maxLabels)
+	}
+	for key, value := range a.GetLabels() {
+		if len(key) > maxName || len(value) > maxName {
+			return api.Errorf(api.Invalid, "worker %s: label %.80q is longer than %d bytes", a.GetWorker(), key+"="+value, maxName)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package wire
+
+import (
+	"fmt"
+	"strings"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+// maxShown is how many fragments of a plan are shown.
+const maxShown = 100
+
+// Explained tells a job's plan, why what waits is waiting, and how the source
+// is being cut.
+func Explained(v ledger.JobView, waits []ledger.Wait) *pb.ExplainJobResponse {
+	m := &pb.ExplainJobResponse{Cutting: cutting(v)}
+	if v.Plan != nil {
+		m.Fragments = int64(len(v.Plan.Fragments))
+		m.Plan = shown(v.Plan)
+	}
+	for _, w := range waits {
+		m.Waiting = append(m.Waiting, sentence(w.String()))
+	}
+	return m
+}
+
+// sentence is a clause as a sentence.
+func sentence(clause string) string {
+	if clause == "" {
+		return ""
+	}
+	return strings.ToUpper(clause[:1]) + clause[1:] + "."
+}
+
+// shown is a plan with the first of its fragments.
+func shown(p *ledger.Plan) *pb.Plan {
+	m := Shared(p.Payload)
+	for _, f := range p.Fragments[:min(len(p.Fragments), maxShown)] {
+		m.Fragments = append(m.Fragments, Fragment(f.Payload))
+	}
+	for _, s := range p.Stages {
+		m.Stages = append(m.Stages, Stage(s.Payload))
+	}
+	return m
+}
+
+// cutting tells how the source is being cut.
+func cutting(v ledger.JobView) []string {
+	if v.Plan == nil || len(v.Plan.Stages) == 0 {
+		return nil
+	}
+	said := []string{rule(v.Plan.Stages[0].Cut)}
+	if s := v.Stats; s.BatchTime > 0 {
+		said = append(said, fmt.Sprintf("So far a batch of the source has %.0f records and takes %s, means of all that are done.",
+			s.BatchRecords, s.BatchTime.Round(s.BatchTime/100+1)))
+	}
+	return said
+}
+
+func rule(c ledger.Cut) string {
+	switch c.Rule {
+	case ledger.CutOne:
+		return "The source is one batch."
+	case ledger.CutBatches:
+		return fmt.Sprintf("The source is cut into %d batches, as the job asks.", c.Size)
+	case ledger.CutRecords:
+		return fmt.Sprintf("The source is cut into batches of %d records, as the job asks.", c.Size)
+	case ledger.CutBytes:
+		return fmt.Sprintf("The source is cut into batches of about %d bytes, as the job asks.", c.Size)
+	}
+	if c.WholeFiles {
+		return "Batches are whole files, as many as measured speed says."
+	}
+	return "Batches are cut late, by measured speed, and smaller toward the end."
+}

@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"maps"
+	"slices"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+// defaultRetries is how often a failed batch is tried again when the job does
+// not say.
+const defaultRetries = 3
+
+// Submission is a client's request as the ledger sees it. The spec must have
+// been checked.
+func Submission(request ledger.RequestID, r *pb.SubmitJobRequest) ledger.JobSubmitted {
+	return ledger.JobSubmitted{
+		Request:  request,
+		Key:      r.GetKey(),
+		Settings: Settings(r.GetSpec()),
+		Spec:     marshal(r.GetSpec()),
+		PlanOnly: r.GetPlanOnly(),
+	}
+}
+
+// Spec is the job that Submission encoded.
+func Spec(b []byte) *pb.JobSpec { return unmarshal[pb.JobSpec](b) }
+
+// Settings is what the ledger must know of a job.
+func Settings(spec *pb.JobSpec) ledger.Settings {
+	limits := spec.GetLimits()
+	s := ledger.Settings{
+		Priority:       spec.GetPriority(),
+		Weight:         spec.GetWeight(),
+		Delay:          spec.GetDelay().AsDuration(),
+		Deadline:       limits.GetDeadline().AsDuration(),
+		BatchTimeout:   limits.GetBatchTimeout().AsDuration(),
+		MaxAttempts:    defaultRetries + 1,
+		RetryBudget:    limits.GetRetryBudget(),
+		SkipLimit:      limits.GetSkipBadRecords(),
+		MaxConcurrency: limits.GetMaxConcurrency(),
+		Labels:         Labels(spec.GetLabels()),
+		PlanRequires:   planRequires(spec.GetStages()),
+	}
+	if spec.Retries != nil {
+		s.MaxAttempts = spec.GetRetries() + 1
+	}
+	return s
+}
+
+// Labels are labels by rising key.
+func Labels(m map[string]string) []ledger.Label {
+	labels := make([]ledger.Label, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		labels = append(labels, ledger.Label{Key: key, Value: m[key]})
+	}
+	return labels
+}
+
+// planRequires names the processors whose worker alone can plan for them: a
+// query is derived by its engine, and a function says itself what it emits.
+func planRequires(stages []*pb.Stage) []string {
+	var requires []string
+	for _, s := range stages {
+		switch p := s.GetProcessor().(type) {
+		case *pb.Stage_Sql:
+			requires = append(requires, "sql")
+		case *pb.Stage_Function:
+			requires = append(requires, "function:"+p.Function)
+		}
+	}
+	slices.Sort(requires)
+	return slices.Compact(requires)
+}

@@ -1,0 +1,153 @@
+package wire
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+// maxSkipped is how many skipped records a job shows.
+const maxSkipped = 20
+
+// Job is how a job is, for clients.
+func Job(v ledger.JobView, id string) *pb.Job {
+	j := &pb.Job{
+		Id:        id,
+		Name:      name(v.Spec),
+		State:     pb.JobState(v.State),
+		Paused:    v.Paused,
+		Stats:     stats(v),
+		Submitted: moment(v.Submitted),
+		Notes:     notes(v),
+	}
+	if v.State.Over() {
+		j.Ended = moment(v.Ended)
+	}
+	if v.State == ledger.StateFailed {
+		j.Failure, j.FailureClass = failure(v), outcomeClass(v.Class)
+	}
+	return j
+}
+
+// nameField is JobSpec.name.
+const nameField = 1
+
+// name is the name in a spec, of which nothing else is decoded: a view is made
+// often, and a spec may be large.
+func name(spec []byte) string {
+	for len(spec) > 0 {
+		field, kind, n := protowire.ConsumeTag(spec)
+		if n < 0 {
+			break
+		}
+		spec = spec[n:]
+		if field == nameField && kind == protowire.BytesType {
+			b, _ := protowire.ConsumeBytes(spec)
+			return string(b)
+		}
+		if n = protowire.ConsumeFieldValue(field, kind, spec); n < 0 {
+			break
+		}
+		spec = spec[n:]
+	}
+	return ""
+}
+
+// outcomeClass is a class of the contract; a worker that fell silent is a
+// reason to try again.
+func outcomeClass(c ledger.OutcomeClass) pb.OutcomeClass {
+	if c == ledger.OutcomeExpired {
+		return pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE
+	}
+	return pb.OutcomeClass(c)
+}
+
+// failure is why a job failed: what the worker said, after what the ledger has
+// to add.
+func failure(v ledger.JobView) *pb.Failure {
+	f := &pb.Failure{ExitStatus: -1}
+	if len(v.Failure) > 0 {
+		f = unmarshal[pb.Failure](v.Failure)
+	}
+	switch {
+	case f.GetMessage() == "":
+		f.Message = v.Reason
+	case v.Reason != "":
+		f.Message = v.Reason + ": " + f.GetMessage()
+	}
+	return f
+}
+
+// notes are what the plan's maker wants said, and why a job was cancelled.
+func notes(v ledger.JobView) []string {
+	var said []string
+	if v.Plan != nil {
+		said = Shared(v.Plan.Payload).GetNotes()
+	}
+	if v.State == ledger.StateCancelled && v.Reason != "" {
+		said = append(said, "cancelled: "+v.Reason)
+	}
+	return said
+}
+
+func stats(v ledger.JobView) *pb.JobStats {
+	s := v.Stats
+	m := &pb.JobStats{
+		BatchesDone:    s.BatchesDone,
+		BatchesRunning: s.BatchesRunning,
+		PositionsDone:  s.PositionsDone,
+		PositionsTotal: s.PositionsTotal,
+		Counters:       Counters(s.Counters),
+		Retries:        s.Retries,
+		Wasted:         s.Wasted,
+		BatchRecords:   s.BatchRecords,
+		BatchTime:      durationpb.New(s.BatchTime),
+		Elapsed:        durationpb.New(s.Elapsed),
+		Merges:         s.Merges,
+		Skipped:        skipped(v.Skips),
+	}
+	if s.BatchTime > 0 {
+		m.RecordsPerSecond = s.BatchRecords / s.BatchTime.Seconds()
+	}
+	if s.BatchesDone > 0 {
+		m.DelayTime = durationpb.New(s.Elapsed / time.Duration(s.BatchesDone))
+	}
+	if s.Remaining >= 0 && !v.State.Over() {
+		m.Remaining = durationpb.New(s.Remaining)
+	}
+	return m
+}
+
+// skipped gathers the bad records that workers told of.
+func skipped(skips [][]byte) []*pb.BadRecord {
+	var bad []*pb.BadRecord
+	for _, b := range skips {
+		bad = append(bad, unmarshal[pb.Failure](b).GetBadRecords()...)
+	}
+	return bad[:min(len(bad), maxSkipped)]
+}
+
+// Counters are counters as a client sees them.
+func Counters(c ledger.Counters) *pb.Counters {
+	m := &pb.Counters{
+		RecordsIn: c.RecordsIn, BytesIn: c.BytesIn,
+		RecordsOut: c.RecordsOut, BytesOut: c.BytesOut,
+		RecordsSkipped: c.RecordsSkipped,
+	}
+	if len(c.Custom) > 0 {
+		m.Custom = make(map[string]int64, len(c.Custom))
+	}
+	for _, count := range c.Custom {
+		m.Custom[count.Name] = count.Value
+	}
+	return m
+}
+
+func moment(t ledger.Time) *timestamppb.Timestamp {
+	return timestamppb.New(time.Unix(0, int64(t)))
+}

@@ -1,0 +1,159 @@
+package wire
+
+import (
+	"cmp"
+	"slices"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+// Attached is a worker's attach as the ledger sees it.
+func Attached(a *pb.Attach) ledger.WorkerAttached {
+	e := ledger.WorkerAttached{
+		Worker:     ledger.WorkerID(a.GetWorker()),
+		Session:    ledger.SessionID(a.GetSession()),
+		Slots:      int(a.GetSlots()),
+		Memory:     a.GetMemoryBytes(),
+		Labels:     Labels(a.GetLabels()),
+		Processors: a.GetProcessors(),
+	}
+	for _, held := range a.GetLeases() {
+		e.Leases = append(e.Leases, ledger.HeldLease{Lease: heldLease(held.GetFence(), held.GetLease()), Started: held.GetStarted()})
+	}
+	for _, o := range a.GetOutcomes() {
+		outcome := Outcome(o)
+		if o.GetGranted() != nil {
+			granted := heldLease(o.GetFence(), o.GetGranted())
+			outcome.Granted = &granted
+		}
+		e.Outcomes = append(e.Outcomes, outcome)
+	}
+	for _, o := range a.GetOutputs() {
+		e.Outputs = append(e.Outputs, ledger.OutputID(o.GetId()))
+	}
+	return e
+}
+
+func heldLease(fence *pb.Fence, l *pb.Lease) ledger.Lease {
+	held := ledger.Lease{
+		Fence: Fence(fence),
+		Kind:  ledger.LeaseKind(l.GetKind()),
+		Stage: int(l.GetStage()),
+		From:  ledger.Position(l.GetPosition()),
+		To:    ledger.Position(l.GetEndPosition()),
+	}
+	for _, in := range l.GetInputs() {
+		held.Inputs = append(held.Inputs, output(in))
+	}
+	return held
+}
+
+// Said is what a worker says in a session, after its attach, as events in the
+// order in which they count: what renews leases first.
+func Said(worker ledger.WorkerID, session ledger.SessionID, r *pb.SessionRequest) []ledger.Event {
+	events := make([]ledger.Event, 0, len(r.GetOutcomes())+3)
+	if h := r.GetHeartbeat(); h != nil {
+		events = append(events, ledger.Heartbeat{
+			Worker: worker, Session: session, Sequence: h.GetSequence(), Progress: progress(h.GetProgress()),
+		})
+	}
+	for _, o := range r.GetOutcomes() {
+		events = append(events, ledger.OutcomeReported{Worker: worker, Session: session, Outcome: Outcome(o)})
+	}
+	if c := r.GetCredit(); c != nil {
+		events = append(events, ledger.CreditGranted{
+			Worker: worker, Session: session, Batches: c.GetBatches(), Bytes: max(c.GetBytes(), 0),
+		})
+	}
+	if r.GetDrain() {
+		events = append(events, ledger.WorkerDraining{Worker: worker, Session: session})
+	}
+	return events
+}
+
+func progress(list []*pb.Progress) []ledger.Progress {
+	ps := make([]ledger.Progress, len(list))
+	for i, p := range list {
+		ps[i] = ledger.Progress{Fence: Fence(p.GetFence()), Records: p.GetRecords(), Bytes: p.GetBytes()}
+	}
+	return ps
+}
+
+// Fence is an attempt's name.
+func Fence(f *pb.Fence) ledger.Fence {
+	return ledger.Fence{
+		Job:     ledger.JobID(f.GetJob()),
+		Batch:   ledger.BatchID(f.GetBatch()),
+		Attempt: ledger.Attempt(f.GetAttempt()),
+		Term:    ledger.Term(f.GetTerm()),
+	}
+}
+
+// Outcome is a worker's outcome. A plan that can't be understood makes it fatal
+// for the job. A plan is taken apart, and must not be used afterwards.
+func Outcome(o *pb.Outcome) ledger.Outcome {
+	out := ledger.Outcome{
+		Fence:    Fence(o.GetFence()),
+		Class:    class(o.GetClass()),
+		Output:   output(o.GetOutput()),
+		Counters: counters(o.GetCounters()),
+		Elapsed:  max(o.GetElapsed().AsDuration(), 0),
+	}
+	if f := o.GetFailure(); f != nil {
+		out.Failure = marshal(f)
+	}
+	if o.GetPlan() == nil || out.Class != ledger.OutcomeDone {
+		return out
+	}
+	plan, err := Plan(o.GetPlan())
+	if err != nil {
+		out.Class, out.Failure = ledger.OutcomeFatal, Failure(err.Error())
+	}
+	out.Plan = plan
+	return out
+}
+
+// class is a class that the contract knows. One that it does not is a failure
+// by a newer worker, which another may do better.
+func class(c pb.OutcomeClass) ledger.OutcomeClass {
+	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_CANCELLED {
+		return ledger.OutcomeRetryable
+	}
+	return ledger.OutcomeClass(c)
+}
+
+// Failure is a failure of the coordinator's own, as the ledger keeps it.
+func Failure(message string) []byte {
+	return marshal(&pb.Failure{Message: message, ExitStatus: -1})
+}
+
+func output(o *pb.OutputRef) ledger.Output {
+	if o == nil {
+		return ledger.Output{}
+	}
+	return ledger.Output{
+		ID:      ledger.OutputID(o.GetId()),
+		Worker:  ledger.WorkerID(o.GetWorker()),
+		Kind:    ledger.OutputKind(o.GetKind()),
+		Bytes:   max(o.GetBytes(), 0),
+		Records: o.GetRecords(),
+		Path:    o.GetPath(),
+	}
+}
+
+func counters(c *pb.Counters) ledger.Counters {
+	if c == nil {
+		return ledger.Counters{}
+	}
+	sum := ledger.Counters{
+		RecordsIn: c.GetRecordsIn(), BytesIn: c.GetBytesIn(),
+		RecordsOut: c.GetRecordsOut(), BytesOut: c.GetBytesOut(),
+		RecordsSkipped: c.GetRecordsSkipped(),
+	}
+	for name, value := range c.GetCustom() {
+		sum.Custom = append(sum.Custom, ledger.Count{Name: name, Value: value})
+	}
+	slices.SortFunc(sum.Custom, func(a, b ledger.Count) int { return cmp.Compare(a.Name, b.Name) })
+	return sum
+}

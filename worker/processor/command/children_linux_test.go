@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -62,34 +61,7 @@ func (w watched) gone(t *testing.T, what string) {
 	}
 }
 
-// family starts a child, a grandchild and one that leaves the process group and
-// the session, and prints their numbers.
-const family = `
-	sleep 1000 & echo $!
-	sh -c 'sleep 1000 & echo $!; wait' &
-	setsid sh -c 'echo $$; exec sleep 1000' &
-`
-
 var members = []string{"the child", "the grandchild", "the child in a session of its own"}
-
-// lineSink gives each line to a function.
-type lineSink struct {
-	sink
-	pending string
-	line    func(string)
-}
-
-func (s *lineSink) Write(p []byte) (int, error) {
-	s.pending += string(p)
-	for {
-		line, rest, ok := strings.Cut(s.pending, "\n")
-		if !ok {
-			return len(p), nil
-		}
-		s.pending = rest
-		s.line(line)
-	}
-}
 
 func TestChildrenLeftBehindAreKilled(t *testing.T) {
 	var left []watched
@@ -150,18 +122,6 @@ func TestABlockedInputEndsWithItsProgram(t *testing.T) {
 	}}}
 	if got, err := run(t, shell(t, nil, "echo done"), in); err != nil || got != "done\n" {
 		t.Errorf("got %q, %v", got, err)
-	}
-}
-
-// workerTest asks the test's binary to be a worker that runs a family.
-const workerTest = "COMMAND_TEST_WORKER"
-
-func beWorker() {
-	s := New(&pb.CommandStep{Argv: []string{family + "echo $$; wait"}, Options: &pb.CommandOptions{Shell: true}})
-	a := processor.Attempt{Threads: 1}
-	out := &lineSink{line: func(line string) { fmt.Println(line) }}
-	if err := s.Run(context.Background(), &a, texts(""), out); err != nil {
-		panic(err)
 	}
 }
 

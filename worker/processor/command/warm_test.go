@@ -24,17 +24,6 @@ import (
 // warmTest asks the test's binary to be a warm program.
 const warmTest = "COMMAND_TEST_WARM"
 
-func TestMain(m *testing.M) {
-	switch {
-	case os.Getenv(warmTest) != "":
-		beWarm()
-	case os.Getenv(workerTest) != "":
-		beWorker()
-	default:
-		os.Exit(m.Run())
-	}
-}
-
 var answerSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "line", Type: arrow.BinaryTypes.String},
 	{Name: "pid", Type: arrow.PrimitiveTypes.Int64},

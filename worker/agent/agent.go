@@ -169,10 +169,10 @@ func (a *Agent) Drain(within time.Duration) {
 }
 
 // Run takes part until the worker has drained, or until ctx ends, which stops
-// everything at once. It returns when all that it started has ended, and the
-// spool is gone.
-func (a *Agent) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+// everything at once, and whose error it then returns. It returns when all that
+// it started has ended, and the spool is gone.
+func (a *Agent) Run(parent context.Context) error {
+	ctx, cancel := context.WithCancel(parent)
 	defer a.wake.Stop()
 	for range a.config.Slots {
 		go a.runSlot()
@@ -182,7 +182,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.wait(ctx)
 	}
 	cancel()
-	return errors.Join(context.Cause(ctx), a.close())
+	return errors.Join(parent.Err(), a.close())
 }
 
 // wait waits for the next thing to happen, and handles it with all else that

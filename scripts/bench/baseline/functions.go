@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,54 +54,112 @@ func lines(path string, do func(line []byte)) error {
 	return s.Err()
 }
 
-// words counts words in a map for each file, merges them, and prints them
-// sorted.
+// shards is how many maps the words of one core lie in.
+const shards = 16
+
+// counts has the words of one goroutine: a map finds a word's place in ns, so
+// that counting a known word allocates nothing.
+type counts struct {
+	places map[string]int
+	words  []string
+	ns     []int64
+}
+
+func (c *counts) add(word []byte, n int64) {
+	place, ok := c.places[string(word)]
+	if !ok {
+		place = len(c.ns)
+		text := string(word)
+		c.places[text] = place
+		c.words, c.ns = append(c.words, text), append(c.ns, 0)
+	}
+	c.ns[place] += n
+}
+
+// words counts words in a few maps for each core, by hash, merges those of a
+// hash on one core, and prints all of them sorted.
 func words(pattern string) error {
-	var mu sync.Mutex
-	total := map[string]*int64{}
+	var seed = maphash.MakeSeed()
+	idle := make(chan *[shards]counts, runtime.GOMAXPROCS(0))
+	for range cap(idle) {
+		var all [shards]counts
+		for i := range all {
+			all[i].places = map[string]int{}
+		}
+		idle <- &all
+	}
 	err := forFiles(pattern, func(_ int, path string) error {
-		counts := map[string]*int64{}
-		err := lines(path, func(line []byte) {
+		mine := <-idle
+		defer func() { idle <- mine }()
+		return lines(path, func(line []byte) {
 			for word := range bytes.FieldsSeq(line) {
-				if n := counts[string(word)]; n != nil {
-					*n++
-					continue
-				}
-				n := int64(1)
-				counts[string(word)] = &n
+				mine[maphash.Bytes(seed, word)%shards].add(word, 1)
 			}
 		})
-		mu.Lock()
-		defer mu.Unlock()
-		for word, n := range counts {
-			if sum := total[word]; sum != nil {
-				*sum += *n
-			} else {
-				total[word] = n
-			}
-		}
-		return err
 	})
 	if err != nil {
 		return err
 	}
-	return printCounts(total)
+	close(idle)
+	var each []*[shards]counts
+	for all := range idle {
+		each = append(each, all)
+	}
+	return printCounts(mergeShards(each))
 }
 
-func printCounts(counts map[string]*int64) error {
-	keys := make([]string, 0, len(counts))
-	for word := range counts {
-		keys = append(keys, word)
+// mergeShards adds up the counts of all goroutines and sorts each shard.
+func mergeShards(each []*[shards]counts) [][]entry {
+	var group sync.WaitGroup
+	sorted := make([][]entry, shards)
+	limit := make(chan bool, runtime.GOMAXPROCS(0))
+	for shard := range sorted {
+		limit <- true
+		group.Go(func() {
+			defer func() { <-limit }()
+			total := &each[0][shard]
+			for _, other := range each[1:] {
+				for place, word := range other[shard].words {
+					total.add([]byte(word), other[shard].ns[place])
+				}
+				other[shard] = counts{}
+			}
+			for place, word := range total.words {
+				sorted[shard] = append(sorted[shard], entry{word, total.ns[place]})
+			}
+			total.places = nil
+			slices.SortFunc(sorted[shard], func(a, b entry) int { return strings.Compare(a.word, b.word) })
+		})
 	}
-	slices.SortFunc(keys, strings.Compare)
+	group.Wait()
+	return sorted
+}
+
+type entry struct {
+	word string
+	n    int64
+}
+
+// printCounts merges sorted shards on their way out.
+func printCounts(shards [][]entry) error {
 	w := bufio.NewWriterSize(os.Stdout, 1<<20)
-	for _, word := range keys {
-		w.WriteString(word)
+	for {
+		least := -1
+		for i, shard := range shards {
+			if len(shard) > 0 && (least < 0 || shard[0].word < shards[least][0].word) {
+				least = i
+			}
+		}
+		if least < 0 {
+			return w.Flush()
+		}
+		first := shards[least][0]
+		shards[least] = shards[least][1:]
+		w.WriteString(first.word)
 		w.WriteByte('\t')
-		w.WriteString(strconv.FormatInt(*counts[word], 10))
+		w.Write(strconv.AppendInt(w.AvailableBuffer(), first.n, 10))
 		w.WriteByte('\n')
 	}
-	return w.Flush()
 }
 
 // sha prints twenty rounds of SHA-256 over each line, in the order of files.

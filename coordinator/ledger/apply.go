@@ -181,12 +181,23 @@ func (s *State) rangeDone(f *RangeDone) bool {
 	if f.Stage >= 0 {
 		j.batches++
 	}
-	s.insert(&entry{
-		job: j, stage: f.Stage, from: f.From, to: f.To, batches: 1,
-		out: f.Output, sum: f.Counters, elapsed: f.Elapsed,
-	})
+	if out := j.kept(f.Output, f.Stage); out.ID != "" || !g.extend(f.From, f.To, f.Elapsed) {
+		s.insert(&entry{
+			job: j, stage: f.Stage, from: f.From, to: f.To, batches: 1,
+			out: out, sum: f.Counters, elapsed: f.Elapsed,
+		})
+	}
 	s.settle(j, f.Stage, f.At)
 	return true
+}
+
+// kept returns an output of a stage as it is kept: a commit has none.
+func (j *job) kept(out Output, index int) Output {
+	if out.ID == "" || index < 0 {
+		return Output{}
+	}
+	out.Kind = j.plan.Stages[index].Output
+	return out
 }
 
 // settle follows the completion of a stage: the outputs that it has consumed

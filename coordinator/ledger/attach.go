@@ -48,7 +48,7 @@ func (l *Ledger) admit(e *WorkerAttached) (*worker, string) {
 		return nil, "too many workers are attached"
 	}
 	if w == nil {
-		w = l.presence(e.Worker)
+		w = l.addWorker(e.Worker)
 	}
 	if w.attached {
 		l.detach(w)
@@ -102,7 +102,10 @@ func (l *Ledger) adopt(w *worker, x *Lease, started bool) *batch {
 	if r == nil || r.closing || x.Fence.Term > l.term {
 		return nil
 	}
-	if b := r.batches[x.Fence.Batch]; b != nil && b.fence == x.Fence && b.phase == batchLeased && b.worker == w {
+	if b := r.batches[x.Fence.Batch]; b != nil && b.fence == x.Fence && b.phase == batchLeased {
+		if b.worker != w {
+			return nil
+		}
 		return b
 	}
 	k := r.workOf(x)

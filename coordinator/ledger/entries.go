@@ -1,5 +1,7 @@
 package ledger
 
+import "time"
+
 // overlapsDone says whether any position of [from, to) is done.
 func (g *stage) overlapsDone(from, to Position) bool {
 	_, e, ok := g.done.floor(to - 1)
@@ -10,27 +12,24 @@ func (g *stage) overlapsDone(from, to Position) bool {
 // neighbours, for nothing can happen to them any more.
 func (s *State) insert(e *entry) {
 	g := e.job.stage(e.stage)
-	e.place.val, e.held.val = e, e
 	g.size += e.to - e.from
+	prev, next := g.neighbours(e.from)
 	if e.out.ID != "" {
 		g.outputs++
 		s.hold(e)
 	} else {
 		e.sum = Counters{} // never subtracted
-	}
-	prev, next := g.neighbours(e)
-	if e.out.ID == "" {
-		if prev != nil && prev.to == e.from && prev.out.ID == "" {
-			e.absorb(prev)
-			g.unlink(prev)
-			prev, _ = g.neighbours(e)
-		}
 		if next != nil && next.from == e.to && next.out.ID == "" {
 			e.absorb(next)
 			g.unlink(next)
 		}
+		if prev != nil && prev.to == e.from && prev.out.ID == "" {
+			prev.absorb(e)
+			return
+		}
 	}
 	g.done.put(e.from, e)
+	e.place.val = e
 	var after *node[*entry]
 	if prev != nil {
 		after = &prev.place
@@ -38,8 +37,26 @@ func (s *State) insert(e *entry) {
 	g.order.pushAfter(&e.place, after)
 }
 
-func (g *stage) neighbours(e *entry) (prev, next *entry) {
-	if _, p, ok := g.done.floor(e.from - 1); ok {
+// extend makes a done batch without output a part of the entry before it, when
+// that has none either: so do most, and no entry is made for them.
+func (g *stage) extend(from, to Position, elapsed time.Duration) bool {
+	prev, next := g.neighbours(from)
+	if prev == nil || prev.to != from || prev.out.ID != "" {
+		return false
+	}
+	g.size += to - from
+	prev.absorb(&entry{from: from, to: to, batches: 1, elapsed: elapsed})
+	if next != nil && next.from == to && next.out.ID == "" {
+		prev.absorb(next)
+		g.unlink(next)
+	}
+	return true
+}
+
+// neighbours returns the entries before and behind a position that is not
+// done.
+func (g *stage) neighbours(at Position) (prev, next *entry) {
+	if _, p, ok := g.done.floor(at); ok {
 		prev = p
 		if prev.place.next != nil {
 			next = prev.place.next.val
@@ -67,6 +84,7 @@ func (g *stage) unlink(e *entry) {
 
 // hold notes who holds an entry's output.
 func (s *State) hold(e *entry) {
+	e.held.val = e
 	s.outputs[e.out.ID] = e
 	h := s.holders[e.out.Worker]
 	if h == nil {

@@ -184,11 +184,16 @@ func (l *Ledger) offer(w *worker) {
 
 // presence returns a worker by name. One that is not known counts as away.
 func (l *Ledger) presence(id WorkerID) *worker {
-	w := l.workers[id]
-	if w != nil {
+	if w := l.workers[id]; w != nil {
 		return w
 	}
-	w = &worker{id: id, index: l.indexes}
+	w := l.addWorker(id)
+	l.away(w)
+	return w
+}
+
+func (l *Ledger) addWorker(id WorkerID) *worker {
+	w := &worker{id: id, index: l.indexes}
 	w.hungry.val, w.over.val = w, w
 	if n := len(l.spareIDs); n > 0 {
 		w.index = l.spareIDs[n-1]
@@ -197,7 +202,6 @@ func (l *Ledger) presence(id WorkerID) *worker {
 		l.indexes++
 	}
 	l.workers[id] = w
-	l.away(w)
 	return w
 }
 
@@ -219,7 +223,9 @@ func (l *Ledger) goneDue(w *worker, at Time) {
 	}
 	if held := l.state.holders[w.id]; held != nil {
 		for e := range held.all() {
-			l.lose(e)
+			if e.out.Kind != OutputFile { // those are not in its spool
+				l.lose(e)
+			}
 		}
 	}
 	delete(l.workers, w.id)

@@ -75,3 +75,12 @@ func (*Stream) Err() error { return ErrNotBuilt }
 
 // Close does nothing.
 func (*Stream) Close() {}
+
+// TextStats is what a pass over text finds: nothing, in this build.
+type TextStats struct {
+	Newlines, EmptyLines    int64
+	Quotes, CarriageReturns int64
+}
+
+// Add does nothing.
+func (*TextStats) Add([]byte, byte) {}

@@ -36,6 +36,12 @@ func isBad(err error) bool {
 	return slices.ContainsFunc(badMarks, func(mark string) bool { return strings.Contains(err.Error(), mark) })
 }
 
+// needsLonger says that a record was longer than DuckDB had been told.
+func needsLonger(err error) bool {
+	return isBad(err) && (strings.Contains(err.Error(), "Parallel CSV Reader") ||
+		strings.Contains(err.Error(), "aximum line size") || strings.Contains(err.Error(), "maximum_object_size"))
+}
+
 // badSpan is a bad record's place in the gathered text.
 type badSpan struct {
 	from, to int
@@ -78,10 +84,11 @@ func (r *run) without(ctx context.Context, i *instance, g *gathered, first error
 	if err := fill(i.mem, rest.text); err != nil {
 		return err
 	}
+	g.recount()
 	if len(rest.text) == 0 {
 		return r.empty(ctx)
 	}
-	return r.queryText(ctx, i, g.newline, "")
+	return r.queryText(ctx, i, g)
 }
 
 // find finds all bad records.
@@ -249,7 +256,8 @@ func (f *finder) findCSV(ctx context.Context) error {
 
 // discard runs the query over the checker's text for its errors alone.
 func (f *finder) discard(ctx context.Context, more string) error {
-	if err := f.r.openText(ctx, f.i, f.g.newline, more); err != nil {
+	reader := textReader{path: f.i.mem.Path(), newline: f.g.newline, longest: f.r.in.MaxRecordBytes, more: more}
+	if err := f.r.openText(ctx, f.i, reader); err != nil {
 		return err
 	}
 	result, err := f.i.db.Query(ctx, f.r.q.sql)

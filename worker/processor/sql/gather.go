@@ -3,13 +3,14 @@ package sql
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"sort"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/duckdb"
 	"github.com/millrace/millrace/worker/format"
 	"github.com/millrace/millrace/worker/processor"
-	"github.com/millrace/millrace/worker/source"
 )
 
 // gathered is the text of all parts in one file in memory, and where it came
@@ -17,11 +18,16 @@ import (
 type gathered struct {
 	mem     *duckdb.MemFile
 	parts   []processor.Part
-	where   *source.Concatenation
+	where   *format.Concatenation
 	dialect *format.Dialect // of CSV
-	newline string          // what ends the records of CSV; empty where DuckDB finds it
-	dropped []int           // where carriage returns were left out
+	stats   duckdb.TextStats
+	newline string // what ends the records of CSV; empty where DuckDB finds it
+	dropped []int  // where carriage returns were left out
 }
+
+// gatherStep is how much text is read at a time: what fits into a processor's
+// cache, where it is looked at before it goes.
+const gatherStep = 256 << 10
 
 // gather copies the text of all parts into the file, once.
 func (r *run) gather(ctx context.Context, mem *duckdb.MemFile) (*gathered, error) {
@@ -34,16 +40,37 @@ func (r *run) gather(ctx context.Context, mem *duckdb.MemFile) (*gathered, error
 	if _, err := mem.Space(total + 1); err != nil {
 		return nil, err
 	}
-	g := &gathered{mem: mem, parts: r.in.Parts, where: source.Concat(ctx, r.in.Parts)}
-	if _, err := mem.ReadFrom(g.where); err != nil {
+	g := &gathered{mem: mem, parts: r.in.Parts, where: format.Concat(ctx, r.in.Parts)}
+	if r.in.Format == pb.Format_FORMAT_CSV {
+		g.dialect = format.NewDialect(r.in.Csv)
+	}
+	if err := g.read(); err != nil {
 		g.where.Close()
 		return nil, err
 	}
-	if r.in.Format == pb.Format_FORMAT_CSV {
-		g.dialect = format.NewDialect(r.in.Csv)
+	if g.dialect != nil {
 		g.unify()
 	}
 	return g, mem.Seal()
+}
+
+// read copies the text and looks at it on the way.
+func (g *gathered) read() error {
+	for {
+		space, err := g.mem.Space(gatherStep)
+		if err != nil {
+			return err
+		}
+		n, err := g.where.Read(space[:gatherStep])
+		g.stats.Add(space[:n], g.quote())
+		g.mem.Advance(n)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // unify makes all records end alike, since DuckDB refuses a text where they do
@@ -52,10 +79,10 @@ func (r *run) gather(ctx context.Context, mem *duckdb.MemFile) (*gathered, error
 func (g *gathered) unify() {
 	text := g.mem.Bytes()
 	g.newline = "\n"
-	if bytes.IndexByte(text, '\r') < 0 {
+	if g.stats.CarriageReturns == 0 {
 		return
 	}
-	lf, crlf := bytes.Count(text, newline), bytes.Count(text, []byte("\r\n"))
+	lf, crlf := int(g.stats.Newlines), bytes.Count(text, []byte("\r\n"))
 	switch {
 	case lf == crlf && lf > 0:
 		g.newline = "\r\n"
@@ -67,6 +94,9 @@ func (g *gathered) unify() {
 		g.mem.Truncate(len(text) - 1)
 	case crlf > 0:
 		g.drop(text)
+	}
+	if len(g.mem.Bytes()) != len(text) {
+		g.recount()
 	}
 }
 
@@ -106,29 +136,32 @@ func (g *gathered) locate(at int) (file string, offset int64) {
 // dialect's records otherwise. DuckDB skips empty lines, and so do we.
 func (g *gathered) count() int64 {
 	text := g.mem.Bytes()
-	n := int64(bytes.Count(text, newline))
-	if g.dialect != nil && g.dialect.Quote != 0 && bytes.IndexByte(text, g.dialect.Quote) >= 0 {
-		n = int64(g.dialect.Scan(format.RecordStart, text).Records)
+	n := g.stats.Newlines - g.stats.EmptyLines
+	if g.dialect != nil && g.dialect.Quote != 0 && g.stats.Quotes > 0 {
+		n = int64(g.dialect.Scan(format.RecordStart, text).Records) - g.stats.EmptyLines
+	}
+	if g.stats.CarriageReturns > 0 {
+		n -= int64(bytes.Count(text, []byte("\n\r\n")))
+		if bytes.HasPrefix(text, []byte("\r\n")) {
+			n--
+		}
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		n++
 	}
-	return n - emptyLines(text)
+	return n
 }
 
-// emptyLines counts lines without anything in them.
-func emptyLines(text []byte) (n int64) {
-	for _, empty := range [][]byte{[]byte("\n\n"), []byte("\n\r\n")} {
-		for rest := text; ; n++ {
-			i := bytes.Index(rest, empty)
-			if i < 0 {
-				break
-			}
-			rest = rest[i+len(empty)-1:]
-		}
+// recount looks at the text again, once it is another.
+func (g *gathered) recount() {
+	g.stats = duckdb.TextStats{}
+	g.stats.Add(g.mem.Bytes(), g.quote())
+}
+
+// quote is the byte whose numbers are of interest.
+func (g *gathered) quote() byte {
+	if g.dialect == nil {
+		return '"'
 	}
-	if bytes.HasPrefix(text, newline) || bytes.HasPrefix(text, []byte("\r\n")) {
-		n++
-	}
-	return n
+	return g.dialect.Quote
 }

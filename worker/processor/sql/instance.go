@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/millrace/millrace/worker/duckdb"
@@ -14,8 +15,7 @@ import (
 type kind struct {
 	// text says that the batch's text comes in a file in memory.
 	text bool
-	// paths are files that the query may read. Such an instance is good for one
-	// batch.
+	// paths are files that the query may read.
 	paths []string
 	// setup makes the table `batch`, before the instance is locked. When empty,
 	// each batch makes it.
@@ -39,26 +39,27 @@ func (i *instance) close() error {
 	return err
 }
 
-// pool keeps a stage's instances between batches.
+// pool keeps a stage's instances between batches: no more than were ever in use
+// at one time.
 type pool struct {
 	opts Options
 
-	lock sync.Mutex
-	idle map[string][]*instance
+	lock   sync.Mutex
+	idle   []*instance // the one used last at the end
+	inUse  int
+	most   int // in use at one time
+	closed bool
 }
 
 // get is an idle instance of the kind and the attempt's size, or a new one.
 func (p *pool) get(ctx context.Context, k kind, a *processor.Attempt) (*instance, error) {
-	key := fmt.Sprint(a.Threads, a.MemoryBytes, k.text, k.setup)
-	if len(k.paths) == 0 {
-		if i := p.take(key); i != nil {
-			return i, nil
-		}
-	} else {
-		key = ""
+	key := fmt.Sprintf("%d %d %t %q %q", a.Threads, a.MemoryBytes, k.text, k.setup, k.paths)
+	if i := p.take(key); i != nil {
+		return i, nil
 	}
 	i, err := p.open(ctx, k, a)
 	if err != nil {
+		p.drop()
 		return nil, err
 	}
 	i.key = key
@@ -68,34 +69,43 @@ func (p *pool) get(ctx context.Context, k kind, a *processor.Attempt) (*instance
 func (p *pool) take(key string) *instance {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	list := p.idle[key]
-	if len(list) == 0 {
-		return nil
+	p.inUse++
+	p.most = max(p.most, p.inUse)
+	for at, i := range slices.Backward(p.idle) {
+		if i.key == key {
+			p.idle = slices.Delete(p.idle, at, at+1)
+			return i
+		}
 	}
-	i := list[len(list)-1]
-	p.idle[key] = list[:len(list)-1]
-	return i
+	return nil
 }
 
-// put keeps an instance for the next batch, if another can use it.
+// put keeps an instance for the next batch, in place of the one that was idle
+// longest if need be.
 func (p *pool) put(i *instance) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if i.key == "" || p.idle == nil {
-		i.close()
-		return
+	p.inUse--
+	if p.idle = append(p.idle, i); len(p.idle) > p.most || p.closed {
+		p.idle[0].close()
+		p.idle = slices.Delete(p.idle, 0, 1)
 	}
-	p.idle[i.key] = append(p.idle[i.key], i)
+}
+
+// drop notes that an instance which was in use is gone.
+func (p *pool) drop() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.inUse--
 }
 
 func (p *pool) close() error {
 	p.lock.Lock()
 	defer p.lock.Unlock()
+	p.closed = true
 	var errs []error
-	for _, list := range p.idle {
-		for _, i := range list {
-			errs = append(errs, i.close())
-		}
+	for _, i := range p.idle {
+		errs = append(errs, i.close())
 	}
 	p.idle = nil
 	return errors.Join(errs...)

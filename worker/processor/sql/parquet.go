@@ -19,11 +19,14 @@ func (r *run) parquet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k := kind{setup: "CREATE TEMP VIEW batch AS " + r.union(files)}
+	var k kind
 	for _, file := range files {
 		k.paths = append(k.paths, file.path)
 	}
 	err = r.with(ctx, k, func(i *instance) error {
+		if err := i.db.Exec(ctx, "CREATE OR REPLACE TEMP VIEW batch AS "+r.union(files)); err != nil {
+			return err
+		}
 		if err := r.query(ctx, i); err != nil {
 			return err
 		}

@@ -79,8 +79,8 @@ func (p *Planner) guessCSV(ctx context.Context, path string, dialect *pb.Csv, n 
 // confirm makes text of the columns whose values do not convert by the rules of
 // the batches.
 func (p *Planner) confirm(ctx context.Context, path string, dialect *pb.Csv, columns []*pb.Column) error {
-	r := run{in: processor.Input{Csv: dialect, MaxRecordBytes: csvBuffer}, columns: columns}
-	read := r.csvView(duckdb.QuoteString(path), "", rejecting)
+	r := run{in: processor.Input{Format: pb.Format_FORMAT_CSV, Csv: dialect}, columns: columns}
+	read := r.view(textReader{path: path, longest: sniffRecord, more: rejecting})
 	if _, err := p.db.Rows(ctx, "SELECT count(COLUMNS(*)) FROM "+read); err != nil {
 		return refused(err)
 	}
@@ -97,6 +97,9 @@ func (p *Planner) confirm(ctx context.Context, path string, dialect *pb.Csv, col
 	return p.db.Exec(ctx, dropRejects)
 }
 
+// sniffRecord is the longest record of a sample, in bytes.
+const sniffRecord = 16 << 20
+
 // rejecting makes DuckDB's CSV reader note all bad records and go on.
 const rejecting = ", store_rejects = true, rejects_limit = 0"
 
@@ -106,6 +109,6 @@ const dropRejects = "DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS re
 // sniffJSON asks DuckDB for the structure of the sample.
 func (p *Planner) sniffJSON(ctx context.Context, path string, size int) ([]*pb.Column, error) {
 	columns, err := p.db.Describe(ctx, fmt.Sprintf("FROM read_json(%s, format = 'newline_delimited', sample_size = -1, "+
-		"ignore_errors = true, maximum_object_size = %d)", duckdb.QuoteString(path), max(size, csvBuffer)))
+		"ignore_errors = true, maximum_object_size = %d)", duckdb.QuoteString(path), max(size, sniffRecord)))
 	return columns, refused(err)
 }

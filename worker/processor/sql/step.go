@@ -32,7 +32,7 @@ type Options struct {
 func New(step *pb.SqlStep, o Options) (processor.Step, error) {
 	return &query{
 		sql: trim(step.GetQuery()), columns: step.GetColumns(),
-		pool: pool{opts: o, idle: map[string][]*instance{}},
+		pool: pool{opts: o},
 	}, nil
 }
 
@@ -105,12 +105,13 @@ func (r *run) with(ctx context.Context, k kind, use func(i *instance) error) err
 	if err != nil {
 		return err
 	}
-	if err := r.q.guard.check(ctx, i.db, r.q.sql); err != nil {
-		i.close()
-		return err
+	err = r.q.guard.check(ctx, i.db, r.q.sql)
+	if err == nil {
+		err = use(i)
 	}
-	if err := use(i); err != nil {
+	if err != nil {
 		i.close()
+		r.q.pool.drop()
 		return err
 	}
 	r.q.pool.put(i)

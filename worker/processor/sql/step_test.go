@@ -80,6 +80,6 @@ func TestInstancesAreReused(t *testing.T) {
 		wantRows(t, out.rows, err, want)
 	}
 	if n := len(step.(*query).pool.idle); n != 1 {
-		t.Errorf("%d sorts of instances are idle, want 1", n)
+		t.Errorf("%d instances are idle, want 1", n)
 	}
 }

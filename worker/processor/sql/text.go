@@ -11,9 +11,14 @@ import (
 	"github.com/millrace/millrace/worker/duckdb"
 )
 
-// csvBuffer is how much text DuckDB's CSV reader takes at a time, unless a
-// record may be longer.
-const csvBuffer = 16 << 20
+const (
+	// csvBuffer is the least that DuckDB's CSV reader takes at a time, in bytes.
+	csvBuffer = 4 << 20
+	// usualRecord is how long records are taken to be, in bytes, until one is
+	// longer: DuckDB's buffers are twice as large and more, and each new one
+	// costs as much as copying the text does.
+	usualRecord = 1 << 20
+)
 
 // inMemory is an instance that reads text from a file in memory. The table
 // `batch` is made for each batch: the text decides how it is read.
@@ -38,7 +43,7 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 	if g.dialect == nil && hasLongLine(g.mem.Bytes(), r.in.MaxRecordBytes) {
 		err = errTooLong
 	} else {
-		err = r.queryText(ctx, i, g.newline, "")
+		err = r.queryText(ctx, i, g)
 	}
 	if isBad(err) {
 		err = r.without(ctx, i, g, err)
@@ -49,18 +54,29 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 	return err
 }
 
-// queryText runs the query over the text of an instance.
-func (r *run) queryText(ctx context.Context, i *instance, newline, more string) error {
-	if err := r.openText(ctx, i, newline, more); err != nil {
-		return err
+// queryText runs the query over the text of an instance: first with small
+// buffers, where no record seems to be long.
+func (r *run) queryText(ctx context.Context, i *instance, g *gathered) error {
+	reader := textReader{path: i.mem.Path(), newline: g.newline, longest: r.in.MaxRecordBytes}
+	if r.in.MaxRecordBytes > usualRecord && !hasLongLine(g.mem.Bytes(), usualRecord) {
+		reader.longest = usualRecord
 	}
-	return r.query(ctx, i)
+	for {
+		if err := r.openText(ctx, i, reader); err != nil {
+			return err
+		}
+		err := r.query(ctx, i)
+		if !needsLonger(err) || reader.longest == r.in.MaxRecordBytes {
+			return err
+		}
+		reader.longest = r.in.MaxRecordBytes // of many lines, between quotes
+	}
 }
 
 // openText makes the table `batch` of the text of an instance, unless it is
 // there from the batch before.
-func (r *run) openText(ctx context.Context, i *instance, newline, more string) error {
-	view := r.view(i.mem.Path(), newline, more)
+func (r *run) openText(ctx context.Context, i *instance, t textReader) error {
+	view := r.view(t)
 	if i.view == view {
 		return nil
 	}
@@ -68,26 +84,29 @@ func (r *run) openText(ctx context.Context, i *instance, newline, more string) e
 	return i.db.Exec(ctx, "CREATE OR REPLACE TEMP VIEW batch AS SELECT * FROM "+view)
 }
 
-// view is DuckDB's function that reads the text, with everything said
-// explicitly: a sniffer would decide anew for each batch.
-func (r *run) view(path, newline, more string) string {
-	path = duckdb.QuoteString(path)
-	if r.in.Format == pb.Format_FORMAT_JSON {
-		return fmt.Sprintf("read_json(%s, format = 'newline_delimited', columns = %s, maximum_object_size = %d)",
-			path, structList(r.columns), r.in.MaxRecordBytes)
-	}
-	return r.csvView(path, newline, more)
+// textReader is what may differ from batch to batch in how text is read.
+type textReader struct {
+	path    string
+	newline string // of CSV
+	longest int64  // the longest record, in bytes
+	more    string // options of CSV
 }
 
-func (r *run) csvView(path, newline, more string) string {
-	c := r.in.Csv
-	if newline != "" {
-		more += ", new_line = '" + strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(newline) + "'"
+// view is DuckDB's function that reads the text, with everything said
+// explicitly: a sniffer would decide anew for each batch.
+func (r *run) view(t textReader) string {
+	if r.in.Format == pb.Format_FORMAT_JSON {
+		return fmt.Sprintf("read_json(%s, format = 'newline_delimited', columns = %s, maximum_object_size = %d)",
+			duckdb.QuoteString(t.path), structList(r.columns), t.longest)
 	}
+	if t.newline != "" {
+		t.more += ", new_line = '" + strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(t.newline) + "'"
+	}
+	c := r.in.Csv
 	return fmt.Sprintf("read_csv(%s, auto_detect = false, header = false, delim = %s, quote = %s, escape = %s, "+
-		"max_line_size = %d, buffer_size = %d, columns = %s%s)", path,
+		"max_line_size = %d, buffer_size = %d, columns = %s%s)", duckdb.QuoteString(t.path),
 		duckdb.QuoteString(c.GetDelimiter()), duckdb.QuoteString(c.GetQuote()), duckdb.QuoteString(c.GetEscape()),
-		r.in.MaxRecordBytes, max(csvBuffer, 2*r.in.MaxRecordBytes), structList(r.columns), more)
+		t.longest, max(csvBuffer, 2*t.longest), structList(r.columns), t.more)
 }
 
 // structList is columns as the readers take them.

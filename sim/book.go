@@ -51,6 +51,7 @@ type leaseBook struct {
 	renewed ledger.Time
 	orphan  bool // of a term before; nobody has presented it yet
 	told    bool // its outcome was reported, and not yet answered
+	inputs  []ledger.Output
 }
 
 // report is an outcome that the coordinator heard.

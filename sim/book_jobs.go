@@ -282,8 +282,8 @@ func (b *book) closed(f *ledger.JobClosed) {
 func (b *book) rangeDone(f *ledger.RangeDone) {
 	j, g := b.jobs[f.Fence.Job], b.stageOf(f.Fence.Job, f.Stage)
 	won := span{int64(f.From), int64(f.To)}
-	if j.state.Over() || g == nil {
-		return
+	if j.state.Over() || g == nil || !b.fed(j, f.Stage) {
+		return // it comes too late
 	}
 	if g.overlapsDone(won) {
 		b.fail("%v is done by %v, and was done before", won, f.Fence)
@@ -297,12 +297,34 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 	b.checkOutput(j, f.Stage, won, f.Output.ID)
 	g.win(entryBook{span: won, out: f.Output.ID, count: r.count, tries: 1})
 	j.wins[f.Fence] = true
+	if f.Stage > 0 {
+		j.stages[f.Stage-1].eat()
+	}
 	if f.Stage == committing {
+		j.stages[len(j.stages)-3].eat()
 		j.state = ledger.StateDone
 	} else if f.Stage == len(j.stages)-3 && g.complete() && !j.def.toFiles() {
 		j.state = ledger.StateDone
 	} else if f.Stage == len(j.stages)-3 && g.complete() {
 		j.state = ledger.StateCommitting
+	}
+}
+
+// fed says whether all that a stage reads is still there.
+func (b *book) fed(j *jobBook, stage int) bool {
+	switch {
+	case stage > 0:
+		return j.stages[stage-1].complete()
+	case stage == committing:
+		return j.stages[len(j.stages)-3].complete()
+	}
+	return true
+}
+
+// eat notes that nobody reads a stage's outputs any more.
+func (g *stageBook) eat() {
+	for i := range g.done {
+		g.done[i].ate = true
 	}
 }
 
@@ -348,6 +370,17 @@ func (b *book) outputsLost(f *ledger.OutputsLost) {
 		j.stages[i].lose(func(entryBook) bool { return true })
 	}
 	b.stageOf(f.Job, committing).lose(func(entryBook) bool { return true })
+	for _, l := range slices.Clone(b.live) {
+		if l.fence.Job == f.Job && (l.stage > f.Stage || l.stage == committing || l.kind == ledger.LeaseMerge && !b.intact(l)) {
+			b.end(l, 0) // it reads what is not there any more
+		}
+	}
+}
+
+// intact says whether all inputs of a merge are still outputs of winners.
+func (b *book) intact(l *leaseBook) bool {
+	g := b.stageOf(l.fence.Job, l.stage)
+	return !slices.ContainsFunc(l.inputs, func(o ledger.Output) bool { return !g.has(o.ID) })
 }
 
 // merged puts one output in the place of neighbours.

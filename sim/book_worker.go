@@ -170,6 +170,7 @@ func (b *workerBook) tookResponse(n session.Number, r session.Response) {
 	if r.Attached != nil {
 		b.checkDropped(r.Attached)
 	}
+	b.forget(r.EndedJobs) // and what was returned in this very step
 	for _, id := range b.stale {
 		if !b.dropped(id) {
 			b.fail("keeps output %s, which the coordinator has refused", id)
@@ -189,11 +190,14 @@ func (b *workerBook) answered(r session.Response) {
 		}
 		delete(b.outcomes, a.Fence)
 	}
-	for _, job := range r.EndedJobs {
-		for f := range b.outcomes {
-			if f.Job == job {
-				delete(b.outcomes, f)
-			}
+	b.forget(r.EndedJobs)
+}
+
+// forget forgets what jobs came to that are over.
+func (b *workerBook) forget(jobs []session.JobID) {
+	for f := range b.outcomes {
+		if slices.Contains(jobs, f.Job) {
+			delete(b.outcomes, f)
 		}
 	}
 }

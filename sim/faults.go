@@ -20,7 +20,9 @@ type law struct {
 	creditBytes   int64
 	prefetch      int
 	drain         time.Duration
-	positions     int // of a job, about
+	positions     int     // of a job, about
+	drift         float64 // of workers' clocks, at most
+	size          int     // of the world: 0, 1 or 2
 
 	// Mean times between faults; none when 0.
 	cuts, crashes, freezes, leaders, drains, losses time.Duration
@@ -48,6 +50,10 @@ func (w *world) drawLaw() law {
 		commit:        w.between(0, 30*time.Millisecond),
 		snapshotBytes: w.pick(500, 20_000), creditBytes: int64(w.pick(20, 2000)), prefetch: w.pick(1, 16),
 		drain: w.between(0, 5*time.Second) + 1, positions: w.pick(20, 900),
+	}
+	l.drift = []float64{0.0001, 0.005, 0.03}[w.pick(0, 2)]
+	if l.size = []int{0, 0, 0, 1, 2}[w.pick(0, 4)]; l.size > 0 {
+		l.positions *= 4
 	}
 	if w.chance(0.15) {
 		return l // a world without faults
@@ -177,6 +183,11 @@ func (w *world) calmDown() {
 	}
 	if !w.coordinator.up {
 		w.coordinator.start()
+	}
+	for _, c := range w.clients {
+		if c.job.pauseAt > 0 { // a late duplicate may have paused it once more
+			w.queue.add(max(w.now, c.job.resumeAt)+10*time.Second, func() { c.insist(c.unpause, nil) })
+		}
 	}
 }
 

@@ -48,10 +48,10 @@ func newWorld(seed uint64, bugs Bugs) *world {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x6d696c6c72616365)), bugs: bugs}
 	w.law = w.drawLaw()
 	w.plane = newPlane(w)
-	for i := range w.pick(2, 5) {
+	for i := range w.pick(2, 5+2*w.law.size) {
 		w.workers = append(w.workers, w.drawWorker(i))
 	}
-	for n := range w.pick(1, 5) {
+	for n := range w.pick(1, 5+3*w.law.size) {
 		w.clients = append(w.clients, w.newClient(w.drawJob(n)))
 	}
 	w.book = newBook(w)
@@ -62,7 +62,7 @@ func newWorld(seed uint64, bugs Bugs) *world {
 // drawWorker makes up a worker. The first can run everything.
 func (w *world) drawWorker(i int) *worker {
 	k := &worker{w: w, index: i, name: fmt.Sprintf("w%d", i+1), slots: w.pick(1, 4),
-		speed: 20 + 300*w.rng.Float64(), offset: w.between(0, time.Hour), drift: 0.01*w.rng.Float64() - 0.005,
+		speed: 20 + 300*w.rng.Float64(), offset: w.between(0, time.Hour), drift: w.law.drift * (2*w.rng.Float64() - 1),
 		processors: []string{"command"}}
 	if i == 0 || w.chance(0.6) {
 		k.processors = append(k.processors, "sql")

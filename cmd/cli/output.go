@@ -2,7 +2,6 @@ package cli
 
 import (
 	stdcsv "encoding/csv"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -127,24 +126,46 @@ func (f outputForm) write(result *api.Result, to *output) error {
 	case arrow:
 		return writeRecords(result, f.format, to)
 	case f.format == "csv":
-		if err := writeHeader(result.Header().GetColumns(), to); err != nil {
-			return err
-		}
+		return writeHeaded(result, to)
 	}
 	_, err := result.WriteTo(to)
 	return err
 }
 
-// writeHeader writes the names of the columns once, as the batches come without.
-func writeHeader(columns []*pb.Column, to io.Writer) error {
-	if len(columns) == 0 {
+// headed writes the names of the columns once, before anything else: the batches
+// come without. A job that fails before it made anything leaves nothing.
+type headed struct {
+	to      *output
+	columns []*pb.Column // nil once written
+}
+
+func writeHeaded(result *api.Result, to *output) error {
+	h := &headed{to, result.Header().GetColumns()}
+	if _, err := result.WriteTo(h); err != nil {
+		return err
+	}
+	return h.header()
+}
+
+func (h *headed) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		if err := h.header(); err != nil {
+			return 0, err
+		}
+	}
+	return h.to.Write(p)
+}
+
+func (h *headed) header() error {
+	if len(h.columns) == 0 {
 		return nil
 	}
-	names := make([]string, len(columns))
-	for i, column := range columns {
+	names := make([]string, len(h.columns))
+	for i, column := range h.columns {
 		names[i] = column.GetName()
 	}
-	w := stdcsv.NewWriter(to)
+	h.columns = nil
+	w := stdcsv.NewWriter(h.to)
 	if err := w.Write(names); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/cmd/cli/embedded"
+	"github.com/millrace/millrace/worker/duckdb"
 )
 
 // runOptions are the flags of `run` that say nothing of the job itself.
@@ -152,9 +153,37 @@ func (a *app) run(ctx context.Context, spec *pb.JobSpec, o *runOptions) error {
 	if faults := api.Check(spec); len(faults) > 0 {
 		return &failure{statusUsage, faults}
 	}
+	if err := a.ableTo(spec); err != nil {
+		return failed(err)
+	}
 	r := &job{app: a, spec: spec, options: o, form: form, out: &output{to: a.stdout}}
 	r.progress = newProgress(a.stderr, !o.quiet && !o.explain)
 	return r.embedded(ctx)
+}
+
+// ableTo finds what a job needs and this process has not. A cluster would wait
+// for a worker that has it; here none will ever come.
+func (a *app) ableTo(spec *pb.JobSpec) error {
+	for _, stage := range spec.GetStages() {
+		switch p := stage.GetProcessor().(type) {
+		case *pb.Stage_Sql:
+			if !duckdb.Built {
+				return duckdb.ErrNotBuilt
+			}
+		case *pb.Stage_Function:
+			if _, ok := a.functions.Lookup(p.Function); !ok {
+				return fmt.Errorf("no function %q in this program: %s", p.Function, a.functionsToChoose())
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) functionsToChoose() string {
+	if names := a.functions.Names(); len(names) > 0 {
+		return "it has " + strings.Join(names, ", ")
+	}
+	return "it has none; functions are given to cli.Main by a program of your own"
 }
 
 // embedded runs the job in this process, and leaves nothing behind.

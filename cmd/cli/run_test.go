@@ -43,7 +43,7 @@ func TestFunctions(t *testing.T) {
 	got := w.run("", "run", "-q", "--function", "words", "--output-format", "csv", "books")
 	w.want(got, 0, "key,value\nfive,1\nfour,1\none,1\nseven,1\nsix,1\nthree,1\ntwo,1\n")
 	w.want(w.run("", "run", "--function", "panics", "books/a.txt", "--retries", "0"), 1, "", "the job failed", "oh no", "  | ")
-	w.want(w.run("", "run", "--function", "nobody", "books/a.txt"), 1, "", "nobody")
+	w.want(w.run("", "run", "--function", "nobody", "books/a.txt"), 1, "", "nobody", "panics, upper, words")
 }
 
 func TestSQLWritesWhatWasAskedFor(t *testing.T) {
@@ -69,6 +69,14 @@ func TestSQLWritesWhatWasAskedFor(t *testing.T) {
 	}
 }
 
+func TestSQLThatIsNotBuilt(t *testing.T) {
+	if duckdb.Built {
+		t.Skip("this build has SQL")
+	}
+	w := place(t, books)
+	w.want(w.run("", "run", "--sql", "SELECT 1 FROM input", "books"), 1, "", "no SQL", "cgo")
+}
+
 func TestSQLThatIsRefused(t *testing.T) {
 	needSQL(t)
 	w := place(t, map[string]string{"a.csv": "k,v\nx,1\n"})
@@ -88,10 +96,10 @@ func TestEmptyResultsHaveTheirColumns(t *testing.T) {
 
 func TestBadRecordsAreShown(t *testing.T) {
 	needSQL(t)
-	w := place(t, map[string]string{"a.csv": "k,v\n" + strings.Repeat("x,1\n", 30000) + "x,lots\nx,1\n"})
+	w := place(t, map[string]string{"a.csv": "k,v\n" + strings.Repeat("x,1\n", 1_000_000) + "x,lots\nx,1\n"})
 	const query = "SELECT sum(v) AS s FROM input"
-	w.want(w.run("", "run", "--sql", query, "a.csv", "--batches", "4"), 1, "", "a.csv at 120004", "lots", "--skip-bad-records")
-	w.want(w.run("", "run", "--sql", query, "a.csv", "--skip-bad-records", "5"), 0, "s\n30001\n", "1 bad record was left out", "a.csv at 120004")
+	w.want(w.run("", "run", "--sql", query, "a.csv", "--batches", "4"), 1, "", "a.csv at 4000004", "lots", "--skip-bad-records")
+	w.want(w.run("", "run", "--sql", query, "a.csv", "--skip-bad-records", "5"), 0, "s\n1000001\n", "1 bad record was left out", "a.csv at 4000004")
 }
 
 func TestStandardInput(t *testing.T) {

@@ -131,6 +131,7 @@ func (d *deriver) nameAsWritten(ctx context.Context, query string, t *tree, colu
 	for i, c := range columns {
 		if !seen[strings.ToLower(c.GetName())] {
 			seen[strings.ToLower(c.GetName())] = true
+			d.renamed = d.renamed || c.GetName() != rows[i][0]
 			c.Name = rows[i][0]
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	folding
 	// volatile functions may give another value each time.
 	volatile
-	// opaque functions are macros around aggregates or clocks.
+	// opaque functions hide aggregates or clocks.
 	opaque
 )
 
@@ -47,6 +47,10 @@ func (k natures) isFolding(n node) bool {
 	return class(n) == "FUNCTION" && k.of(n) == folding
 }
 
+func (k natures) isOpaque(n node) bool {
+	return class(n) == "FUNCTION" && k.of(n) == opaque
+}
+
 // functionNames are the names of the functions that v calls, in lower case.
 func functionNames(v any) []string {
 	var names []string
@@ -64,10 +68,13 @@ func functionNames(v any) []string {
 func lookUp(ctx context.Context, q Querier, v any) (natures, error) {
 	found := natures{}
 	var unknown []string
+	if anywhere(v, isAgeOfToday) {
+		found["age"] = opaque
+	}
 	for _, name := range functionNames(v) {
 		if k, ok := known[name]; ok {
 			found[name] = k
-		} else {
+		} else if found[name] == plain {
 			unknown = append(unknown, name)
 		}
 	}
@@ -86,6 +93,11 @@ func lookUp(ctx context.Context, q Querier, v any) (natures, error) {
 		}
 	}
 	return found, nil
+}
+
+// isAgeOfToday says whether n is an age up to now.
+func isAgeOfToday(n node) bool {
+	return class(n) == "FUNCTION" && strings.EqualFold(text(n, "function_name"), "age") && len(list(n, "children")) == 1
 }
 
 func places(n int) string {

@@ -14,6 +14,9 @@ type generator struct {
 	r *rand.Rand
 	// ordered says that the rows of the query come in one order only.
 	ordered bool
+	// joined says that rows come in no order of their own, so that which of
+	// several equals an aggregate takes is not told.
+	joined bool
 }
 
 func (g *generator) of(options ...string) string { return options[g.r.IntN(len(options))] }
@@ -74,12 +77,12 @@ func (g *generator) aggregate() string {
 		call = g.of("min", "max") + "(" + g.of(g.scalar(), "w", "k", "h", "u") + ")"
 	case 8:
 		call = g.of("bool_and(bo)", "bool_or(bo)", "bit_and(a)", "bit_or(b)", "bit_xor(t)", "count_if(bo)", "bit_and(bt)",
-			"any_value(k)", "product(t)", "fsum(x)", "favg(x)", "sum(bo)", "count_if(a > 1)")
+			g.untied("any_value(k)"), "product(t)", "fsum(x)", "favg(x)", "sum(bo)", "count_if(a > 1)")
 	case 9:
 		call = g.of("stddev", "stddev_pop", "stddev_samp", "var_samp", "var_pop", "variance", "sem") + "(" + g.of("a", "x", "t", "d", "b", "x * 2") + ")"
 	case 10:
 		call = g.of("arg_min", "arg_max", "min_by", "max_by", "argmax") + "(" + g.of("k", "id", "u", "s", "a", "h") + ", " +
-			g.of("a", "x", "k", "w", "d", "id", "dt", "h") + ")"
+			g.of(g.untied("a"), g.untied("x"), g.untied("k"), g.untied("w"), g.untied("d"), "id", g.untied("dt"), g.untied("h")) + ")"
 	default:
 		call = g.of("count(DISTINCT "+g.of("k", "g", "w", "u", "l", "lower(k)")+")", "sum(DISTINCT a)", "avg(DISTINCT t)", "max(DISTINCT k)",
 			"count(DISTINCT k)", "median(a)", "string_agg(k)", "list(g ORDER BY id)", "mode(g)", "median(DISTINCT t)")
@@ -88,6 +91,18 @@ func (g *generator) aggregate() string {
 		call += " FILTER (WHERE " + g.filter() + ")"
 	}
 	return call
+}
+
+// untied is an expression that may have equals, and something else where it may
+// not.
+func (g *generator) untied(e string) string {
+	switch {
+	case !g.joined:
+		return e
+	case strings.HasPrefix(e, "any_value"):
+		return "max(k)"
+	}
+	return "id"
 }
 
 // overAggregates is an expression over aggregates, and maybe keys.
@@ -108,7 +123,9 @@ func (g *generator) overAggregates(keys []string) string {
 }
 
 func (g *generator) from() string {
-	switch g.r.IntN(14) {
+	kind := g.r.IntN(14)
+	g.joined = kind >= 3 && kind <= 7
+	switch kind {
 	case 0:
 		return "input AS input"
 	case 1:
@@ -166,7 +183,7 @@ func (g *generator) direction() string {
 }
 
 func (g *generator) limit() string {
-	return g.of("", " LIMIT 3", " LIMIT 5 OFFSET 2", " OFFSET 4", " LIMIT 0", " LIMIT 100000")
+	return g.of("", " LIMIT 3", " LIMIT 5 OFFSET 2", " OFFSET 4", " LIMIT 1", " LIMIT 100000")
 }
 
 // prefix is the first rows as they come.
@@ -191,6 +208,7 @@ func (g *generator) distinct() string {
 // groups is a SELECT with aggregates.
 func (g *generator) groups() string {
 	var keys, items, by []string
+	from := g.from()
 	for range g.r.IntN(3) {
 		k := g.key()
 		keys = append(keys, k)
@@ -209,7 +227,7 @@ func (g *generator) groups() string {
 	if g.chance(6) {
 		g.r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 	}
-	query := "SELECT " + g.of("", "", "", "DISTINCT ") + strings.Join(items, ", ") + " FROM " + g.from() + g.where()
+	query := "SELECT " + g.of("", "", "", "DISTINCT ") + strings.Join(items, ", ") + " FROM " + from + g.where()
 	switch {
 	case g.chance(4):
 		query += " GROUP BY ALL"

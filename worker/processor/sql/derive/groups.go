@@ -66,8 +66,8 @@ func (d *deriver) checkGroups(n node) error {
 		return unsplittable("grouping sets need all records at once")
 	case contains(n, isClass("WINDOW")) || n["qualify"] != nil:
 		return unsplittable("a window function needs all records at once")
-	case contains(n, func(n node) bool { return class(n) == "FUNCTION" && d.natures.of(n) == opaque }):
-		return unsplittable("it calls a macro that may aggregate")
+	case contains(n, d.natures.isOpaque):
+		return unsplittable("it calls a function that hides an aggregate or a clock")
 	case contains(n["select_list"], isClass("STAR")) || contains(n["having"], isClass("STAR")):
 		return unsplittable("its columns are not written out beside its aggregates")
 	}
@@ -87,6 +87,9 @@ func (d *deriver) fromColumns(ctx context.Context, s *spot) ([]*pb.Column, error
 		if err := d.checkSubqueries(ctx, n, n[key]); err != nil {
 			return nil, err
 		}
+	}
+	if from := child(n, "from_table"); isData(from) && len(list(from, "column_name_alias")) == 0 {
+		return d.columns, nil
 	}
 	star := node{
 		"class": "STAR", "type": "STAR", "alias": "", "relation_name": "", "exclude_list": []any{},

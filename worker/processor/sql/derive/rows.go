@@ -29,8 +29,8 @@ func (d *deriver) rowwise(n node) error {
 		return unsplittable("a window function needs all records at once")
 	case d.grouped(n):
 		return unsplittable("it aggregates")
-	case contains(n, func(n node) bool { return class(n) == "FUNCTION" && d.natures.of(n) == opaque }):
-		return unsplittable("it calls a macro that may aggregate")
+	case contains(n, d.natures.isOpaque):
+		return unsplittable("it calls a function that hides an aggregate or a clock")
 	}
 	return nil
 }
@@ -208,6 +208,9 @@ func (d *deriver) rowQueries(ctx context.Context, query string, inner, columns [
 		}
 	}
 	out.partial = fmt.Sprintf("SELECT %s FROM (%s%s)", castList(inner, wire), made, top)
+	if err := d.verify(ctx, out.partial, d.carried, wire); err != nil {
+		return nil, err
+	}
 	if top != "" || m.distinct {
 		out.combine = fmt.Sprintf("SELECT %s FROM (SELECT * FROM (%s)%s)", castList(inner, wire), restored, top)
 	}

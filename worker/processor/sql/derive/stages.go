@@ -130,9 +130,13 @@ func (g *grouping) takeDistinct(a *aggregate) error {
 
 // queries writes partial, combine and merge.
 func (g *grouping) queries(ctx context.Context, top node) (*split, error) {
-	made, err := g.partialColumns(ctx)
+	partial, err := g.partial(ctx)
 	if err != nil {
 		return nil, err
+	}
+	made, err := g.describeText(ctx, partial, g.carried)
+	if err != nil {
+		return nil, unsplittable("its parts do not bind: " + err.Error())
 	}
 	wire, err := wired(made)
 	if err != nil {
@@ -142,10 +146,6 @@ func (g *grouping) queries(ctx context.Context, top node) (*split, error) {
 		if at := len(made) - len(g.parts.list) + i; p.wire != "" && made[at].GetType() == "HUGEINT" {
 			wire[at].Type = p.wire
 		}
-	}
-	partial, err := g.partial(ctx)
-	if err != nil {
-		return nil, err
 	}
 	restored := fmt.Sprintf("(SELECT %s FROM batch)", castList(wire, made))
 	merge, err := g.merge(ctx, top, restored, made)
@@ -165,19 +165,6 @@ func (g *grouping) reason() string {
 
 // groupedBy is how many columns a partial groups by.
 func (g *grouping) groupedBy() int { return len(g.keys) + count(g.distinct != nil) }
-
-// partialColumns are the partial's columns before they are made fit to cross.
-func (g *grouping) partialColumns(ctx context.Context) ([]*pb.Column, error) {
-	query, err := g.partial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	columns, err := g.describeText(ctx, query, g.carried)
-	if err != nil {
-		return nil, unsplittable("its parts do not bind: " + err.Error())
-	}
-	return columns, nil
-}
 
 // partial is the query over a batch, before its columns are made fit to cross.
 func (g *grouping) partial(ctx context.Context) (string, error) {

@@ -26,12 +26,12 @@ var textTypes = map[string]bool{
 // another. It answers false for a type that can't cross unharmed.
 func wireType(t string) (string, bool) {
 	switch t = strings.TrimSpace(t); {
+	case strings.HasSuffix(t, "]"):
+		return wireList(t)
 	case plainTypes[t], strings.HasPrefix(t, "DECIMAL("):
 		return t, true
 	case textTypes[t], strings.HasPrefix(t, "ENUM("):
 		return "VARCHAR", true
-	case strings.HasSuffix(t, "]"):
-		return wireList(t)
 	case strings.HasPrefix(t, "STRUCT("):
 		return wireFields(t, "STRUCT", wireField)
 	case strings.HasPrefix(t, "MAP("):

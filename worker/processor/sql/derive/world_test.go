@@ -74,7 +74,7 @@ func openWorld(t testing.TB) *world {
 
 // fill makes the table anew, of n rows.
 func (w *world) fill(seed uint64, n int) {
-	w.r = rand.New(rand.NewPCG(seed, 17))
+	w.r = newRand(seed)
 	w.rows = n
 	var columns []string
 	for _, c := range w.columns {
@@ -229,3 +229,5 @@ func (w *world) forget() {
 	w.exec("SELECT 1;" + drops.String())
 	w.views = 0
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 17)) }

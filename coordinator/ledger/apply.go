@@ -243,6 +243,9 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 	if f.Class == OutcomeInputGone && !slices.Contains(fail.gone, f.Worker) {
 		fail.gone = append(slices.Clip(fail.gone), f.Worker)
 	}
+	if !slices.Contains(fail.by, f.Worker) {
+		fail.by = append(slices.Clone(fail.by[max(0, len(fail.by)+1-maxBlamed):]), f.Worker)
+	}
 	g.forgive(f.From, f.To)
 	if f.SplitAt <= f.From || f.SplitAt >= f.To {
 		g.failed.put(f.From, fail)

@@ -58,7 +58,7 @@ func (l *Ledger) admit(e *WorkerAttached) (*worker, string) {
 		w.over.leave()
 	}
 	w.class = l.classOf(e.Labels, e.Processors)
-	w.session, w.attached, w.draining = e.Session, true, false
+	w.session, w.attached, w.draining, w.silent = e.Session, true, false, false
 	w.slots = min(max(e.Slots, 1), l.cfg.MaxSlots)
 	w.renewed, w.credit, w.room, w.short = l.now, 0, 0, false
 	l.join(w, +1)
@@ -73,10 +73,15 @@ func (l *Ledger) oldOutcome(w *worker, o *Outcome) {
 		l.finish(w, b, o)
 		return
 	}
+	if o.Class == OutcomeReturned || o.Class == OutcomeCancelled {
+		l.emit(Ack{w.id, w.session, o.Fence})
+		return
+	}
 	if e := l.state.outputs[o.Output.ID]; e == nil && o.Granted != nil && l.fresh(w, o.Fence) {
 		x := *o.Granted
 		x.Fence = o.Fence
-		if b := l.adopt(w, &x, true); b != nil {
+		done := o.Class == OutcomeDone || o.Class == OutcomeDoneWithSkips
+		if b := l.adopt(w, &x, done); b != nil {
 			l.finish(w, b, o)
 			return
 		}
@@ -213,7 +218,7 @@ func (l *Ledger) claim(r *run, k *work, x *Lease) *batch {
 	if same == nil {
 		same = l.addBatch(&batch{
 			run: r, work: k, id: x.Fence.Batch, kind: x.Kind, from: x.From, to: x.To,
-			bytes: l.bytesOf(r, k, x.From, x.To),
+			bytes: l.bytesOf(r, k, x.From, x.To), renumber: true,
 		})
 		r.lastBatch = max(r.lastBatch, same.id)
 		return same
@@ -231,7 +236,7 @@ func (l *Ledger) rename(b *batch, id BatchID) {
 		return
 	}
 	delete(b.run.batches, b.id)
-	b.id = id
+	b.id, b.renumber = id, true
 	b.run.batches[id] = b
 	b.run.lastBatch = max(b.run.lastBatch, id)
 }

@@ -11,8 +11,12 @@ type batch struct {
 	bytes    int64 // what a lease of it spends of the worker's room
 
 	attempt Attempt // the last that was granted
-	retryAt Time    // when the back-off ends
-	lost    int     // how often it was lost with its worker, for nothing
+	// renumber: its next lease gets another batch number, since this one may
+	// have been used for attempts that nobody here remembers.
+	renumber bool
+	retryAt  Time // when the back-off ends
+	anybody  Time // from when on a worker that failed it may have it again
+	lost     int  // how often it was lost with its worker, for nothing
 
 	// The rest is about the lease.
 	fence   Fence
@@ -23,6 +27,7 @@ type batch struct {
 	alone   bool
 	thief   *worker // for whom it was asked back
 	owed    bool    // its worker reported an outcome, and wants an answer
+	limbo   bool    // its input is lost; the commit of that will dissolve it
 	undone  bool    // the output that was reported is lost already
 	output  OutputID
 	skipped int64

@@ -187,7 +187,12 @@ func (l *Ledger) followLost(f *OutputsLost) {
 	for i := range l.stagesOf(r) {
 		closed = append(closed, r.job.stages[i].closed)
 	}
-	if !l.state.Apply(f) || r == nil {
+	took := l.state.Apply(f)
+	if r == nil {
+		return
+	}
+	if !took {
+		l.leaveLimbo(r)
 		return
 	}
 	l.dropDropped()
@@ -208,6 +213,16 @@ func (l *Ledger) followLost(f *OutputsLost) {
 	l.recommit(r)
 	l.restartReading(r)
 	l.moveOn(r)
+}
+
+// leaveLimbo takes up batches again whose inputs turned out not to be lost.
+func (l *Ledger) leaveLimbo(r *run) {
+	for b := range r.all.all() {
+		if b.limbo {
+			b.limbo = false
+			l.ready(b)
+		}
+	}
 }
 
 func (l *Ledger) stagesOf(r *run) []work {

@@ -39,6 +39,7 @@ const (
 	WaitLabel                     // N of M workers lack a label
 	WaitProcessor                 // N of M workers lack a processor
 	WaitDraining                  // N of M workers leave
+	WaitSilent                    // N of M workers have not been heard for a whole lease
 	WaitCredit                    // N of M workers have no credit: they are busy
 	WaitRest                      // a lone batch waits for a worker to be idle
 )
@@ -74,6 +75,8 @@ func (x Wait) String() string {
 		return fmt.Sprintf("%d of %d workers lack the processor `%s`", x.N, x.M, x.Name)
 	case WaitDraining:
 		return fmt.Sprintf("%d of %d workers are draining", x.N, x.M)
+	case WaitSilent:
+		return fmt.Sprintf("%d of %d workers are silent", x.N, x.M)
 	case WaitCredit:
 		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
 	}
@@ -165,15 +168,16 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 	if l.attached == 0 {
 		return []Wait{{Kind: WaitNoWorkers}}
 	}
-	draining, busy := 0, 0
+	draining, silent, busy := 0, 0, 0
 	for _, c := range l.classes {
 		draining += c.draining
+		silent += c.silent
 		label, processor, ok := c.lacks(r, k)
 		switch {
 		case c.workers == 0:
 		case ok:
 			hungry := c.hungry[idle].n + c.hungry[spare].n + c.hungry[prefetch].n
-			busy += c.workers - c.draining - hungry
+			busy += c.able() - hungry
 		case processor != "":
 			waits = lacking(waits, WaitProcessor, processor, c.workers)
 		default:
@@ -182,6 +186,9 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 	}
 	if draining > 0 {
 		waits = append(waits, Wait{Kind: WaitDraining, N: draining})
+	}
+	if silent > 0 {
+		waits = append(waits, Wait{Kind: WaitSilent, N: silent})
 	}
 	if busy > 0 {
 		waits = append(waits, Wait{Kind: WaitCredit, N: busy})

@@ -178,11 +178,18 @@ func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 	return nil, 0, 0
 }
 
-// avoids says whether a batch should rather go to another worker, because this
-// one did not find its input, while there is another one.
+// avoids says whether a batch should rather go to another worker, while there
+// is another one: because this one did not find its input, or, for the time of
+// a lease, because it failed the batch before.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
-	return f != nil && slices.Contains(f.gone, w.id) && l.elsewhere(b.run, b.work, f.gone)
+	switch {
+	case f == nil:
+		return false
+	case slices.Contains(f.gone, w.id):
+		return l.elsewhere(b.run, b.work, f.gone)
+	}
+	return l.now < b.anybody && slices.Contains(f.by, w.id) && l.elsewhere(b.run, b.work, f.by)
 }
 
 // elsewhere says whether a worker is attached that can run a stage and is not
@@ -191,11 +198,11 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 	able := 0
 	for _, c := range l.classes {
 		if l.allows(r, k, c) {
-			able += c.workers - c.draining
+			able += c.able()
 		}
 	}
 	for _, id := range not {
-		if w := l.workers[id]; w != nil && w.attached && !w.draining && l.allows(r, k, w.class) {
+		if w := l.workers[id]; w != nil && w.able() && l.allows(r, k, w.class) {
 			able--
 		}
 	}
@@ -205,6 +212,10 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 // grant leases a batch to a worker.
 func (l *Ledger) grant(b *batch, w *worker) {
 	r := b.run
+	if b.renumber {
+		l.rename(b, r.lastBatch+1)
+		b.renumber = false
+	}
 	b.attempt++
 	b.fence = Fence{r.job.id, b.id, b.attempt, l.term}
 	l.hand(b, w)

@@ -10,7 +10,7 @@ func (l *Ledger) outputLost(e OutputLost) {
 
 // lose proposes that the output of an entry is lost, once.
 func (l *Ledger) lose(e *entry) {
-	if e.losing || l.cfg.Bug.has(BugForgetLost) {
+	if e.losing || e.out.ID == "" || l.cfg.Bug.has(BugForgetLost) {
 		return
 	}
 	e.losing = true

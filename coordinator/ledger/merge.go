@@ -59,7 +59,7 @@ func (l *Ledger) merge(r *run, k *work, first, last *entry) {
 		last = last.place.prev.val
 	}
 	w := l.workers[first.out.Worker]
-	if w == nil || !w.attached || w.draining || r.closing {
+	if w == nil || !w.able() || r.closing {
 		return
 	}
 	r.lastBatch++
@@ -85,7 +85,7 @@ func (b *batch) take(first, last *entry) {
 func (l *Ledger) enqueueMerge(b *batch) {
 	b.phase = batchReady
 	w := b.worker
-	if !w.attached || w.draining || b.run.closing {
+	if !w.able() || b.run.closing {
 		l.drop(b)
 		l.moveOn(b.run)
 		return
@@ -229,7 +229,7 @@ func (l *Ledger) adoptMerge(r *run, k *work, w *worker, x *Lease) *batch {
 			return nil
 		}
 	}
-	b := &batch{run: r, work: k, id: x.Fence.Batch, kind: LeaseMerge, worker: w, attempt: x.Fence.Attempt, fence: x.Fence}
+	b := &batch{run: r, work: k, id: x.Fence.Batch, kind: LeaseMerge, worker: w, attempt: x.Fence.Attempt, fence: x.Fence, renumber: true}
 	b.take(run[0], run[len(run)-1])
 	l.addBatch(b)
 	r.lastBatch = max(r.lastBatch, b.id)

@@ -11,6 +11,7 @@ func (l *Ledger) outcomeReported(e *OutcomeReported) {
 	if w == nil {
 		return // it is told again when the worker attaches
 	}
+	l.heard(w)
 	if b := l.leased(e.Outcome.Fence); b != nil && (b.worker == w || l.cfg.Bug.has(BugStaleFence)) {
 		l.finish(w, b, &e.Outcome)
 		return
@@ -133,6 +134,11 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 	}
 	r, w := b.run, b.worker
 	b.phase = batchFailing
+	if class == OutcomeInputGone && l.losing(b) {
+		b.limbo = true
+		l.answerOutcome(b, true)
+		return
+	}
 	w.reported.push(&b.place)
 	r.failing++
 	f := &RangeFailed{
@@ -146,9 +152,43 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 	if why == "" {
 		why = l.ends(b, class)
 	}
+	if why == noInput && b.inputStage() >= 0 {
+		for e := range r.job.stages[b.inputStage()].order.all() {
+			l.lose(e) // they can be made again
+		}
+		return
+	}
 	if why != "" {
 		l.endFailed(b, class, failure, why)
 	}
+}
+
+// noInput is why a job ends whose source is gone.
+const noInput = "no worker finds the input of a batch"
+
+// inputStage returns the stage whose outputs a batch reads, -1 when it reads
+// none.
+func (b *batch) inputStage() int {
+	switch {
+	case b.kind == LeaseCommit:
+		return b.run.job.last()
+	case b.kind == LeaseProcess:
+		return b.work.index - 1
+	}
+	return -1
+}
+
+// losing says whether the loss of an input of a batch was proposed.
+func (l *Ledger) losing(b *batch) bool {
+	if b.inputStage() < 0 {
+		return false
+	}
+	for e := range b.run.job.stages[b.inputStage()].order.all() {
+		if e.losing {
+			return true
+		}
+	}
+	return false
 }
 
 // ends returns why a failure is the last that its job can bear, empty if it is
@@ -163,12 +203,12 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	switch budget := r.job.settings.RetryBudget; {
 	case class == OutcomeFatal:
 		return "a batch failed for good"
-	case class == OutcomeInputGone && !l.elsewhere(r, b.work, b.goneWith(known)):
-		return "no worker finds the input of a batch"
 	case spent >= r.maxAttempts():
 		return fmt.Sprintf("a batch failed %d times", spent)
 	case budget > 0 && uint64(r.job.retries)+uint64(r.failing) > budget:
 		return fmt.Sprintf("%d attempts failed in all", uint64(r.job.retries)+uint64(r.failing))
+	case class == OutcomeInputGone && !l.elsewhere(r, b.work, b.goneWith(known)):
+		return noInput
 	}
 	return ""
 }
@@ -255,7 +295,14 @@ func (l *Ledger) jitter(d time.Duration) time.Duration {
 }
 
 func (l *Ledger) retryDue(b *batch) {
-	if b.phase == batchBacksOff && b.retryAt <= l.now {
+	switch {
+	case b.phase == batchBacksOff && b.retryAt <= l.now:
+		if b.kind != LeaseMerge {
+			b.anybody = l.now.Add(l.cfg.Lease)
+			l.timers.push(timer{at: b.anybody, kind: dueRetry, batch: b})
+		}
 		l.ready(b)
+	case b.phase == batchReady:
+		l.touch(b.run)
 	}
 }

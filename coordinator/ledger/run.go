@@ -70,6 +70,7 @@ func (s *speed) learn(measured float64) {
 
 // resume takes up a job: a new one, or one that a new leader finds.
 func (l *Ledger) resume(j *job) {
+	j.pruned = false
 	if j.released {
 		return
 	}
@@ -80,6 +81,7 @@ func (l *Ledger) resume(j *job) {
 	}
 	for i := range j.stages {
 		for e := range j.stages[i].order.all() {
+			e.pinned, e.losing, e.told, e.reading = false, false, false, false // of a leader before
 			if e.out.ID != "" {
 				l.presence(e.out.Worker)
 			}

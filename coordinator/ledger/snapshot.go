@@ -177,6 +177,7 @@ func (w *wire) failure(f *failure) {
 	num(w, &f.to)
 	num(w, &f.spent)
 	many(w, &f.gone, str[WorkerID])
+	many(w, &f.by, str[WorkerID])
 	num(w, &f.class)
 	w.bytes(&f.first)
 }

@@ -113,11 +113,15 @@ type entry struct {
 	held     node[*entry] // in State.holders
 }
 
+// maxBlamed is how many workers are remembered that failed a range.
+const maxBlamed = 8
+
 // failure is what is known of a range that failed and is not done.
 type failure struct {
 	from, to Position
 	spent    uint32
 	gone     []WorkerID // workers that did not find its input
+	by       []WorkerID // workers that failed it lately
 	class    OutcomeClass
 	first    []byte
 }

@@ -13,6 +13,7 @@ type worker struct {
 	session  SessionID
 	attached bool
 	draining bool
+	silent   bool // a lease ran out, and nothing was heard since
 	slots    int
 
 	credit  int64 // leases that it is ready to take
@@ -55,9 +56,16 @@ type class struct {
 	hungry     [hungers]list[*worker]
 	over       list[*worker] // they have leases that wait for a slot
 	slots      int
-	workers    int
-	draining   int
+	workers    int // attached
+	draining   int // of them
+	silent     int // of the rest
 }
+
+// able is how many workers may be given leases.
+func (c *class) able() int { return c.workers - c.draining - c.silent }
+
+// able says whether the worker may be given leases.
+func (w *worker) able() bool { return w.attached && !w.draining && !w.silent }
 
 // classOf returns the class of workers with labels and processors. Classes are
 // few, and attaching is rare.
@@ -132,17 +140,36 @@ func (l *Ledger) join(w *worker, sign int) {
 	l.fleet++
 	l.attached += sign
 	w.class.workers += sign
-	if w.draining {
+	switch {
+	case w.draining:
 		w.class.draining += sign
-	} else {
+	case w.silent:
+		w.class.silent += sign
+	default:
 		w.class.slots += sign * w.slots
+	}
+}
+
+// rejoin changes what a worker counts as.
+func (l *Ledger) rejoin(w *worker, change func()) {
+	l.join(w, -1)
+	change()
+	l.join(w, +1)
+}
+
+// heard notes that a worker has said something.
+func (l *Ledger) heard(w *worker) {
+	if w.silent {
+		l.rejoin(w, func() { w.silent = false })
+		l.offerMerges(w)
+		l.offer(w)
 	}
 }
 
 // hungerOf returns how much a worker needs a batch.
 func (w *worker) hungerOf() hunger {
 	switch n := w.leases.n; {
-	case !w.attached || w.draining || w.credit <= 0 || w.alone || w.short:
+	case !w.able() || w.credit <= 0 || w.alone || w.short:
 		return sated
 	case n == 0:
 		return idle
@@ -257,6 +284,7 @@ func (l *Ledger) creditGranted(e CreditGranted) {
 	if w == nil {
 		return
 	}
+	l.heard(w)
 	w.credit += int64(e.Batches)
 	w.room += max(e.Bytes, 0)
 	w.short = false
@@ -272,9 +300,7 @@ func (l *Ledger) workerDraining(e WorkerDraining) {
 	if w == nil || w.draining {
 		return
 	}
-	l.join(w, -1)
-	w.draining = true
-	l.join(w, +1)
+	l.rejoin(w, func() { w.draining = true })
 	l.standDown(w)
 }
 
@@ -320,6 +346,7 @@ func (l *Ledger) heartbeat(e Heartbeat) {
 		return
 	}
 	w.renewed = l.now
+	l.heard(w)
 	l.emit(Renewed{e.Worker, e.Session, e.Sequence})
 	for i := range e.Progress {
 		if b := l.leased(e.Progress[i].Fence); b != nil && b.worker == w {
@@ -352,7 +379,16 @@ func (l *Ledger) sessionDue(w *worker) {
 		}
 		if w.attached {
 			l.emit(Revoke{w.id, w.session, b.fence, false, "the lease has run out"})
+			l.suspect(w)
 		}
 		l.fail(b, OutcomeExpired, nil)
+	}
+}
+
+// suspect gives a worker nothing more until it is heard again.
+func (l *Ledger) suspect(w *worker) {
+	if !w.silent {
+		l.rejoin(w, func() { w.silent = true })
+		l.standDown(w)
 	}
 }

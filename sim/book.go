@@ -37,6 +37,7 @@ type seat struct {
 	slots    int
 	credit   int
 	bytes    int64
+	heard    ledger.Time // when it said something last
 	listed   map[ledger.Fence]ledger.Lease
 	outcomes map[ledger.Fence]bool // of the inventory, unanswered
 }
@@ -52,6 +53,7 @@ type leaseBook struct {
 	orphan  bool // of a term before; nobody has presented it yet
 	told    bool // its outcome was reported, and not yet answered
 	inputs  []ledger.Output
+	alone   bool
 }
 
 // report is an outcome that the coordinator heard.
@@ -155,6 +157,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 // happened sees an event before the ledger does.
 func (b *book) happened(at ledger.Time, e ledger.Event) {
 	b.expire(at)
+	b.hears(at, e)
 	switch e := e.(type) {
 	case ledger.WorkerAttached:
 		b.attaching(e)
@@ -181,6 +184,24 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 		if s := b.at(e.Worker, e.Session); s != nil {
 			s.draining = true
 		}
+	}
+}
+
+// hears notes that a worker has said something.
+func (b *book) hears(at ledger.Time, e ledger.Event) {
+	var s *seat
+	switch e := e.(type) {
+	case ledger.WorkerAttached:
+		s = b.seatOf(e.Worker)
+	case ledger.Heartbeat:
+		s = b.at(e.Worker, e.Session)
+	case ledger.CreditGranted:
+		s = b.at(e.Worker, e.Session)
+	case ledger.OutcomeReported:
+		s = b.at(e.Worker, e.Session)
+	}
+	if s != nil {
+		s.heard = at
 	}
 }
 

@@ -11,10 +11,38 @@ func (b *book) check(at ledger.Time) {
 	b.expire(at)
 	b.checkOnce()
 	for _, s := range b.seats {
-		if s.attached && !s.draining && s.credit > 0 && b.held(s) == 0 {
+		silent := at >= s.heard.Add(b.w.law.ledger.Lease) // it may be dead
+		if s.attached && !s.draining && !silent && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
 			b.checkIdle(at, s)
 		}
 	}
+}
+
+// hasRoom says whether a worker that is not idle has a free slot, and credit
+// for whatever there is. It may be kept free, then, for a batch that takes it
+// whole: the book does not know for which.
+func (b *book) hasRoom(s *seat) bool {
+	if b.held(s) >= s.slots {
+		return false
+	}
+	for _, l := range b.live {
+		if l.seat == s && l.alone {
+			return false
+		}
+	}
+	bytes := int64(0)
+	for _, j := range b.order {
+		if j.state.Over() {
+			continue
+		}
+		if first := j.stages[0]; len(j.stages) == 2 || first.complete() || first.size+first.busy == 0 {
+			return false
+		}
+		for _, f := range j.def.plan.Fragments {
+			bytes += f.SizeBytes
+		}
+	}
+	return s.bytes >= bytes
 }
 
 // checkOnce: no two live leases share a position.
@@ -32,8 +60,8 @@ func (b *book) checkOnce() {
 	}
 }
 
-// checkIdle: a worker that has a free slot and credit finds nothing that it
-// could do, or it would have been granted.
+// checkIdle: a worker that has room and credit finds nothing that it could do,
+// or it would have been granted.
 func (b *book) checkIdle(at ledger.Time, s *seat) {
 	for _, j := range b.order {
 		g, requires := b.ready(at, j)

@@ -79,7 +79,7 @@ func (b *book) grant(at ledger.Time, e ledger.Grant) {
 	b.granted[l.Fence] = true
 	b.grantCredit(s, l)
 	b.grantJob(at, s, j, l)
-	m := &leaseBook{fence: l.Fence, kind: l.Kind, stage: stageOf(l), span: span{int64(l.From), int64(l.To)}, seat: s, renewed: at, inputs: l.Inputs}
+	m := &leaseBook{fence: l.Fence, kind: l.Kind, stage: stageOf(l), span: span{int64(l.From), int64(l.To)}, seat: s, renewed: at, inputs: l.Inputs, alone: l.Alone}
 	b.grantRange(at, j, m, l)
 	b.grantInputs(j, l)
 	b.live = append(b.live, m)

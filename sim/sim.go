@@ -44,19 +44,31 @@ func Run(seed uint64, bugs Bugs, text func(string)) Outcome {
 	return Outcome{Marks: w.trace.marks, Fault: w.book.fault, Ended: w.now, Largest: w.book.largest}
 }
 
-func newWorld(seed uint64, bugs Bugs) *world {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x6d696c6c72616365)), bugs: bugs}
-	w.law = w.drawLaw()
+// emptyWorld is a world before its law.
+func emptyWorld(seed uint64) *world {
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x6d696c6c72616365))}
 	w.plane = newPlane(w)
+	return w
+}
+
+func newWorld(seed uint64, bugs Bugs) *world {
+	w := emptyWorld(seed)
+	w.bugs = bugs
+	w.law = w.drawLaw()
 	for i := range w.pick(2, 5+2*w.law.size) {
 		w.workers = append(w.workers, w.drawWorker(i))
 	}
 	for n := range w.pick(1, 5+3*w.law.size) {
 		w.clients = append(w.clients, w.newClient(w.drawJob(n)))
 	}
+	w.inhabit()
+	return w
+}
+
+// inhabit puts the coordinator and the book into a world that has workers.
+func (w *world) inhabit() {
 	w.book = newBook(w)
 	w.coordinator = newCoordinator(w)
-	return w
 }
 
 // drawWorker makes up a worker. The first can run everything.

@@ -51,7 +51,7 @@ func run(ctx context.Context, a *processor.Attempt, links []link, in processor.I
 	}()
 	rest, err := pipe.input(links[0].format, in.MaxRecordBytes)
 	if err == nil {
-		err = run(ctx, a, links[1:], rest, out)
+		err = run(ctx, inner(a), links[1:], rest, out)
 	}
 	if err != nil {
 		cancel(err)
@@ -61,6 +61,13 @@ func run(ctx context.Context, a *processor.Attempt, links []link, in processor.I
 		return first
 	}
 	return err
+}
+
+// inner is the attempt as later steps see it: what they read is no input.
+func inner(a *processor.Attempt) *processor.Attempt {
+	later := *a
+	later.Read = func(int64, int64) {}
+	return &later
 }
 
 // guarded runs a step and turns a panic of its code into a failure.

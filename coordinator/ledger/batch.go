@@ -117,7 +117,9 @@ func (l *Ledger) leased(f Fence) *batch {
 func (l *Ledger) unlease(b *batch, elapsed int64) {
 	w, r := b.worker, b.run
 	b.place.leave()
-	r.leases--
+	if r.leases--; r.leases < 0 {
+		panic("ledger: a lease ended twice")
+	}
 	l.charge(r, elapsed-b.cost)
 	b.cost = 0
 	if b.alone {

@@ -100,7 +100,11 @@ func (l *Ledger) followClosed(f *JobClosed, took bool) {
 	}
 	l.answerAsked(f.Asked, code, f.Job, false)
 	r := l.runs[f.Job]
-	if r == nil || !took {
+	if r == nil {
+		return
+	}
+	if !took {
+		r.closing = false // it may be reopened
 		return
 	}
 	reason := "the job has failed"

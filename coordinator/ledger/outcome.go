@@ -128,12 +128,12 @@ func (l *Ledger) fail(b *batch, class OutcomeClass, failure []byte) {
 
 func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why string) {
 	l.unlease(b, 0)
+	b.phase = batchFailing
 	if b.kind == LeaseMerge {
 		l.mergeFailed(b, class, failure)
 		return
 	}
 	r, w := b.run, b.worker
-	b.phase = batchFailing
 	if class == OutcomeInputGone && l.losing(b) {
 		b.limbo = true
 		l.answerOutcome(b, true)

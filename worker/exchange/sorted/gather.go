@@ -19,11 +19,24 @@ type Gather[V any] struct {
 	err     error // the first failure to spill; nothing is gathered after it
 }
 
+// minLimit is the least memory that a table gets, in bytes.
+const minLimit = 1 << 20
+
 // NewGather begins to gather. Close it.
 func NewGather[V any](o Options[V]) *Gather[V] {
+	g := &Gather[V]{table: newTable(o)}
+	g.Begin(o)
+	return g
+}
+
+// Begin begins anew after a Close, with the memory that there is.
+func (g *Gather[V]) Begin(o Options[V]) {
 	// Half of the memory: the rest is for the copies while the table grows, and
 	// for what the collector has not found yet.
-	return &Gather[V]{options: o, table: newTable(o), limit: max(int(o.MemoryBytes/2), 1<<20)}
+	g.options, g.limit, g.err = o, max(int(o.MemoryBytes/2), minLimit), nil
+	if g.table == nil || g.table.bytes() > g.limit {
+		g.table = newTable(o)
+	}
 }
 
 // Add gathers a value. It keeps nothing of key's memory. A failure is told by
@@ -62,7 +75,7 @@ func (g *Gather[V]) spill() {
 
 // drain sorts the table and writes it.
 func (g *Gather[V]) drain(o Options[V], out func(arrow.RecordBatch) error) error {
-	t, w, r := g.table, newWriter(o, out), newRows[V]()
+	t, w, r := g.table, newWriter(o, out), newRows(o)
 	t.sort()
 	for i := range t.entries {
 		e := &t.entries[i]
@@ -104,5 +117,8 @@ func (g *Gather[V]) Close() {
 	for _, r := range g.runs {
 		r.remove()
 	}
-	g.runs, g.table = nil, nil
+	g.runs = nil
+	if g.table != nil {
+		g.table.reset()
+	}
 }

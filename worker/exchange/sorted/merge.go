@@ -181,7 +181,7 @@ func (m *merger[V]) fresh() *rows[V] {
 	if r, ok := m.free.Get().(*rows[V]); ok {
 		return r
 	}
-	return newRows[V]()
+	return newRows(m.options)
 }
 
 // write writes the rounds' rows as they come.

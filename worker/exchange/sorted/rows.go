@@ -14,36 +14,44 @@ type rows[V any] struct {
 	offsets []int32
 	data    []byte
 	values  []V
+	weigh   func(V) int
+	weight  int // what values hold elsewhere, in bytes
 }
 
-func newRows[V any]() *rows[V] {
-	return &rows[V]{offsets: []int32{0}}
+func newRows[V any](o Options[V]) *rows[V] {
+	return &rows[V]{offsets: []int32{0}, weigh: o.Codec.Weigh}
 }
 
 // full says that no more should be added.
-func (r *rows[V]) full() bool { return len(r.values) >= batchRows || len(r.data) >= batchKeyBytes }
+func (r *rows[V]) full() bool {
+	return len(r.values) >= batchRows || len(r.data)+r.weight >= batchBytes
+}
 
 // seal ends the key that was appended to data, and gives it its value.
 func (r *rows[V]) seal(value V) {
 	r.offsets = append(r.offsets, int32(len(r.data)))
 	r.values = append(r.values, value)
+	if r.weigh != nil {
+		r.weight += r.weigh(value)
+	}
 }
 
 // reset empties the rows and keeps their memory.
 func (r *rows[V]) reset() {
 	clear(r.values)
-	r.offsets, r.data, r.values = r.offsets[:1], r.data[:0], r.values[:0]
+	r.offsets, r.data, r.values, r.weight = r.offsets[:1], r.data[:0], r.values[:0], 0
 }
 
 // writer makes record batches of rows.
 type writer[V any] struct {
-	options Options[V]
-	schema  *arrow.Schema
-	out     func(arrow.RecordBatch) error
+	form   Form[V]
+	schema *arrow.Schema
+	out    func(arrow.RecordBatch) error
 }
 
 func newWriter[V any](o Options[V], out func(arrow.RecordBatch) error) *writer[V] {
-	return &writer[V]{options: o, schema: o.schema(), out: out}
+	form := o.form()
+	return &writer[V]{form: form, schema: form.schema(), out: out}
 }
 
 // write writes rows; they can be reset when it returns.
@@ -51,24 +59,17 @@ func (w *writer[V]) write(r *rows[V]) error {
 	if len(r.values) == 0 {
 		return nil
 	}
-	columns, err := w.options.Codec.Columns(r.values)
+	columns, err := w.form.Columns(r.values)
 	if err != nil {
 		return fmt.Errorf("encode values: %w", err)
 	}
-	columns = append([]arrow.Array{w.keys(r)}, columns...)
+	columns = append([]arrow.Array{w.form.Keys(len(r.values), r.offsets, r.data)}, columns...)
 	batch := array.NewRecordBatch(w.schema, columns, int64(len(r.values)))
 	for _, c := range columns {
 		c.Release()
 	}
 	defer batch.Release()
 	return w.out(batch)
-}
-
-func (w *writer[V]) keys(r *rows[V]) arrow.Array {
-	if w.options.KeyColumn != nil {
-		return w.options.KeyColumn(len(r.values), r.offsets, r.data)
-	}
-	return BinaryColumn(arrow.BinaryTypes.Binary, len(r.values), r.offsets, r.data)
 }
 
 // BinaryColumn makes a column of a binary or string type that shares the memory

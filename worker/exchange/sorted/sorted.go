@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// batchRows and batchKeyBytes bound a record batch of a sorted stream: a
-	// merge holds two or three of them for each of its inputs.
-	batchRows     = 32 << 10
-	batchKeyBytes = 2 << 20
+	// batchRows and batchBytes bound a record batch of a sorted stream, by rows
+	// and by what keys and values take: a merge holds two or three of them for
+	// each of its inputs.
+	batchRows  = 32 << 10
+	batchBytes = 2 << 20
 	// maxFanIn is how many streams are merged at once; more are merged in
 	// groups first, by way of the disk.
 	maxFanIn = 64
@@ -26,8 +27,7 @@ const (
 type Codec[V any] struct {
 	// Fields are the columns' names and types.
 	Fields []arrow.Field
-	// Columns makes the columns of values. The caller releases them, and may
-	// change values afterwards but not before.
+	// Columns makes the columns of values. It may share their memory.
 	Columns func(values []V) ([]arrow.Array, error)
 	// Values is the reverse. What it returns may share the columns' memory as
 	// far as V can't be changed through it.
@@ -48,29 +48,46 @@ type Options[V any] struct {
 	MemoryBytes int64
 	// TempDir is where runs are written that don't fit in memory.
 	TempDir string
-	// Threads that a merge may use; 1 when 0.
+	// Threads that a merge may use; 1 when 0. Combine is then called from as
+	// many goroutines, each for keys of its own.
 	Threads int
-	// KeyColumn makes the key's column of an output, of KeyField's type, from
-	// count keys: the i-th is data[offsets[i]:offsets[i+1]]. A plain binary
-	// column when nil.
-	KeyColumn func(count int, offsets []int32, data []byte) arrow.Array
-	// KeyField is the key's column of an output.
-	KeyField arrow.Field
+	// Form of the output; a sorted stream when nil.
+	Form *Form[V]
 }
 
-// binaryKey is the key's column of a sorted stream.
-var binaryKey = arrow.Field{Name: "key", Type: arrow.BinaryTypes.Binary}
+// Form is how an output's columns are made, where they are not a sorted
+// stream's.
+type Form[V any] struct {
+	// Key is the key's column, and Fields those of the value.
+	Key    arrow.Field
+	Fields []arrow.Field
+	// Keys makes the key's column from count keys: the i-th is
+	// data[offsets[i]:offsets[i+1]]. It may share their memory.
+	Keys func(count int, offsets []int32, data []byte) arrow.Array
+	// Columns makes the columns of values. It may share their memory.
+	Columns func(values []V) ([]arrow.Array, error)
+}
+
+// form is the form of the output.
+func (o Options[V]) form() Form[V] {
+	if o.Form != nil {
+		return *o.Form
+	}
+	return Form[V]{
+		Key:    arrow.Field{Name: "key", Type: arrow.BinaryTypes.Binary},
+		Fields: o.Codec.Fields, Columns: o.Codec.Columns,
+		Keys: func(count int, offsets []int32, data []byte) arrow.Array {
+			return BinaryColumn(arrow.BinaryTypes.Binary, count, offsets, data)
+		},
+	}
+}
 
 // sortedForm is the same options for an output that is a sorted stream.
 func (o Options[V]) sortedForm() Options[V] {
-	o.KeyColumn, o.KeyField = nil, binaryKey
+	o.Form = nil
 	return o
 }
 
-func (o Options[V]) schema() *arrow.Schema {
-	key := o.KeyField
-	if o.KeyColumn == nil {
-		key = binaryKey
-	}
-	return arrow.NewSchema(append([]arrow.Field{key}, o.Codec.Fields...), nil)
+func (f Form[V]) schema() *arrow.Schema {
+	return arrow.NewSchema(append([]arrow.Field{f.Key}, f.Fields...), nil)
 }

@@ -155,8 +155,8 @@ func TestGatherInMemory(t *testing.T) {
 func TestGatherSpills(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var pairs []pair[int64]
-	for range 400_000 {
-		pairs = append(pairs, pair[int64]{fmt.Sprint("a long key to fill the arena ", r.IntN(150_000)), r.Int64N(100)})
+	for range 150_000 {
+		pairs = append(pairs, pair[int64]{fmt.Sprint("a long key to fill the arena ", r.IntN(100_000)), r.Int64N(100)})
 	}
 	o := sums(t)
 	o.MemoryBytes = 4 << 20
@@ -183,6 +183,24 @@ func TestGatherSpillsHeavyValues(t *testing.T) {
 	equal(t, got, model(o.Combine, pairs))
 	if len(g.runs) < 3 {
 		t.Errorf("%d runs: values grow past the limit of memory", len(g.runs))
+	}
+}
+
+func TestBatchesOfLargeValuesAreSmall(t *testing.T) {
+	o := texts(t)
+	g := NewGather(o)
+	defer g.Close()
+	for i := range 100 {
+		g.Add(fmt.Sprint(i), strings.Repeat("x", 100_000))
+	}
+	err := g.Finish(t.Context(), func(batch arrow.RecordBatch) error {
+		if batch.NumRows() > 25 {
+			t.Errorf("a batch has %d rows of 100 kB", batch.NumRows())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -250,7 +268,7 @@ func TestMergeKeepsTheOrderOfInputs(t *testing.T) {
 	for _, inputs := range []int{0, 1, 2, 3, 7, 64, 65, 150} {
 		testMerge(t, r, inputs, 200)
 	}
-	testMerge(t, r, 5, 60_000)
+	testMerge(t, r, 5, 20_000)
 }
 
 func TestMergeInSharesOfThreads(t *testing.T) {
@@ -260,7 +278,7 @@ func TestMergeInSharesOfThreads(t *testing.T) {
 	var streams []processor.Records
 	for i := range 3 {
 		var pairs []pair[int64]
-		for j := range 100_000 {
+		for j := range 50_000 {
 			pairs = append(pairs, pair[int64]{fmt.Sprint(j * (i + 1)), 1})
 		}
 		all = append(all, pairs...)

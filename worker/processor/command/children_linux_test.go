@@ -93,9 +93,12 @@ func TestCancelKillsEverything(t *testing.T) {
 			cancel(stop)
 		}
 	}}
-	err := shell(t, nil, family+"wait").Run(ctx, &newAttempt(t).Attempt, texts(""), out)
+	err := shell(t, nil, "echo some words >&2;"+family+"wait").Run(ctx, &newAttempt(t).Attempt, texts(""), out)
 	if !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
+	}
+	if f := failure(t, err, pb.OutcomeClass_OUTCOME_CLASS_CANCELLED); f.GetDetail() != "some words\n" {
+		t.Errorf("its last words are %q", f.GetDetail())
 	}
 	for i, w := range left {
 		w.gone(t, members[i])

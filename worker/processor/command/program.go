@@ -29,7 +29,10 @@ func newProgram(step *pb.CommandStep) *program {
 	if step.GetOptions().GetShell() && !isShell(p.argv) {
 		p.argv = []string{"/bin/sh", "-c", strings.Join(p.argv, " ")}
 	}
-	p.name = shorten(strings.Join(step.GetArgv(), " "))
+	p.name = shorten(strings.Join(p.argv, " "))
+	if isShell(p.argv) {
+		p.name = shorten(p.argv[2])
+	}
 	p.find = sync.OnceValues(func() (string, error) { return lookUp(p.argv) })
 	p.base = sync.OnceValue(func() []string { return inherited(step.GetOptions().GetEnv()) })
 	return p
@@ -98,7 +101,7 @@ func (p *program) run(ctx context.Context, proc *process, input *input, out proc
 	proc.finish()
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return p.stopped(ctx, proc)
 	case inErr != nil:
 		return inErr
 	case outErr != nil && !proc.died():
@@ -108,6 +111,14 @@ func (p *program) run(ctx context.Context, proc *process, input *input, out proc
 		return err
 	}
 	return outErr
+}
+
+// stopped is the error of a process that ended with its context. Beside the
+// cause it holds what the program had to say.
+func (p *program) stopped(ctx context.Context, proc *process) error {
+	f := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_CANCELLED, "the command %q was stopped", p.name)
+	f.Detail.Detail = proc.report.end()
+	return errors.Join(context.Cause(ctx), f)
 }
 
 // judge makes a failure of how a process ended; nil when that means success.

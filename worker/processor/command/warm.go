@@ -125,7 +125,7 @@ func (w *warm) bury(ctx context.Context, k *kept, err error) error {
 	<-k.exited
 	k.finish()
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return w.stopped(ctx, k.process)
 	}
 	if k.died() {
 		return w.judge(k.process)

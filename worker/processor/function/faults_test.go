@@ -91,7 +91,7 @@ func TestAFullDiskEndsTheFunction(t *testing.T) {
 	})
 	out := &sink{fail: full}
 	err := stepOf(t, endless, mapPhase).Run(t.Context(), &newAttempt(t).Attempt, texts("a\n"), out)
-	if err == nil || !strings.Contains(err.Error(), full.Error()) {
+	if !errors.Is(err, full) {
 		t.Errorf("got %v", err)
 	}
 }

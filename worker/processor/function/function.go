@@ -52,7 +52,7 @@ func Map[R, O any](name string, f func(record R, emit func(O)) error) Function {
 		phases: map[pb.FunctionPhase]phase{
 			pb.FunctionPhase_FUNCTION_PHASE_MAP: func(ctx context.Context, e *env) error {
 				emit, finish := emitter(ctx, e)
-				if err := read(ctx, e, func(record R) error { return f(record, emit) }); err != nil {
+				if err := read(ctx, e, func(record R) error { return called(f(record, emit)) }); err != nil {
 					return err
 				}
 				return finish()
@@ -71,7 +71,7 @@ func Batch[R, O any](name string, f func(ctx context.Context, batch *Input[R], e
 			pb.FunctionPhase_FUNCTION_PHASE_MAP: func(ctx context.Context, e *env) error {
 				emit, finish := emitter(ctx, e)
 				input := &Input[R]{ctx: ctx, env: e, read: read}
-				if err := errors.Join(f(ctx, input, emit), input.err); err != nil {
+				if err := errors.Join(called(f(ctx, input, emit)), input.err); err != nil {
 					return err
 				}
 				return finish()

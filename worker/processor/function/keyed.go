@@ -66,7 +66,7 @@ func (k *keyed[R, K, V]) run(ctx context.Context, e *env) error {
 	emit := emitTo[K](k.key, g)
 	err := k.read(ctx, e, func(record R) error {
 		if err := k.f(record, emit); err != nil {
-			return err
+			return called(err)
 		}
 		return g.Err()
 	})

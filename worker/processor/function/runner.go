@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"time"
 
@@ -116,20 +115,32 @@ func (e *env) protect(f func() error) (err error) {
 	return f()
 }
 
+// failed is an error that a function of the user's returned. All other errors
+// are not its fault.
+type failed struct{ error }
+
+func (f *failed) Unwrap() error { return f.error }
+
+// called makes an error of the user's function known as such.
+func called(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failed{err}
+}
+
 // explain finds the class of an error.
 func (e *env) explain(err error) error {
 	var p *sorted.Panic
-	var failure *processor.Failure
-	switch {
-	case errors.As(err, &p):
+	if errors.As(err, &p) {
 		return e.panicked(p.Value, p.Stack)
-	case err == nil, errors.As(err, &failure), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
-	case errors.Is(err, fs.ErrNotExist), errors.As(err, new(*fs.PathError)):
-		return fmt.Errorf("function %s%s: %w", e.name, e.where(), err)
 	}
-	f := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "function %s failed%s: %v", e.name, e.where(), err)
-	return f
+	var own *failed
+	var failure *processor.Failure
+	if !errors.As(err, &own) || errors.As(err, &failure) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "function %s failed%s: %v", e.name, e.where(), err)
 }
 
 func (e *env) panicked(v any, stack []byte) error {

@@ -131,6 +131,11 @@ func (p *planner) typeColumns(ctx context.Context) error {
 	}
 	switch p.sniffed.Format {
 	case pb.Format_FORMAT_CSV, pb.Format_FORMAT_JSON:
+		if p.sniffed.Format == pb.Format_FORMAT_CSV && len(p.sniffed.Columns) == 0 {
+			p.plan.Columns = []*pb.Column{{Name: "column0", Type: "VARCHAR"}}
+			p.plan.Notes = append(p.plan.Notes, "no file has a line: the input is an empty table with the column column0")
+			return nil
+		}
 		sample, err := source.Sample(ctx, p.spec.GetSource(), p.sniffed, p.plan.GetFragments(), sampleBytes, p.deps.Source)
 		if err != nil {
 			return err

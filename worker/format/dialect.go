@@ -8,8 +8,8 @@ import (
 
 // Dialect is how CSV text is taken apart, as an automaton over bytes. It
 // follows DuckDB to the letter, since both must agree on where records end: a
-// quote opens a quoted field at a field's start (also after a single space
-// behind a delimiter) and again behind a closing quote; anywhere else it is a
+// quote opens a quoted field at a field's start (also behind a single space
+// there) and again behind a closing quote; anywhere else it is a
 // letter.
 type Dialect struct {
 	Delimiter byte
@@ -27,7 +27,7 @@ const (
 	RecordStart State = iota
 	// FieldStart is behind a delimiter.
 	FieldStart
-	// FieldSpace is behind a delimiter and one space.
+	// FieldSpace is behind one space at the start of a field.
 	FieldSpace
 	// Unquoted is inside a field without quotes.
 	Unquoted
@@ -94,7 +94,7 @@ func (d *Dialect) rule(s State, b byte) State {
 		return Quoted
 	case s == Closed:
 		return Closed
-	case s == FieldStart && b == ' ':
+	case s <= FieldStart && b == ' ':
 		return FieldSpace
 	}
 	return Unquoted
@@ -194,7 +194,7 @@ func (d *Dialect) behind(text []byte) State {
 		return RecordStart
 	case text[n-1] == d.Delimiter:
 		return FieldStart
-	case text[n-1] == ' ' && n > 1 && text[n-2] == d.Delimiter:
+	case text[n-1] == ' ' && n > 1 && (text[n-2] == d.Delimiter || text[n-2] == '\n'):
 		return FieldSpace
 	}
 	return Unquoted

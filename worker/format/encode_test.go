@@ -21,11 +21,10 @@ import (
 
 // cell is a column of one value (and a null below it) and its text.
 type cell struct {
-	t         arrow.DataType
-	add       func(b array.Builder)
-	text      string
-	json      string
-	fieldName string
+	t    arrow.DataType
+	add  func(b array.Builder)
+	text string
+	json string
 }
 
 func micros(year int, rest time.Duration) int64 {

@@ -43,6 +43,8 @@ func TestCSV(t *testing.T) {
 		{"a,b\r\n1,\"2\"\r\n", [][]string{{"a", "b"}, {"1", "2"}}},
 		{"a,\"x\ny\"\n", [][]string{{"a", "x\ny"}}},
 		{"a, \"x\ny\",b\n", [][]string{{"a", "x\ny", "b"}}},
+		{" \"q\"  ,x\n \"\n\"", [][]string{{"q", "x"}, {"\n"}}},
+		{"  \"q\",x\n", [][]string{{"  \"q\"", "x"}}},
 		{"a,  \"x\n", [][]string{{"a", "  \"x"}}},
 		{"\"a\" ,b\n", [][]string{{"a", "b"}}},
 		{"5\" pipe,\"x\",z\n", [][]string{{"5\" pipe", "x", "z"}}},

@@ -65,7 +65,7 @@ func TestToRecords(t *testing.T) {
 	}{
 		{input(pb.Format_FORMAT_LINES, "", part("f", 10, "a\r\n\nx,\"\xff\nb")),
 			"a,f,10\n\"\",f,13\nb,f,19\n", []string{`f@14 "x,\"�": the line isn't UTF-8`}},
-		{input(pb.Format_FORMAT_CSV, "a BIGINT,b VARCHAR", part("f", 4, "1,x\n2,\"y\nz\"\n\n3,\n")),
+		{input(pb.Format_FORMAT_CSV, "a BIGINT,b VARCHAR", part("f", 4, "1,x\n2,\"y\nz\",,\n\n3,\n")),
 			"1,x\n2,\"y\nz\"\n3,\n", nil},
 		{input(pb.Format_FORMAT_CSV, "a BIGINT,b DATE", part("f", 4, "1,2020-01-02\nx,2020-01-02\n2,never\n3\n4,5,6\n7,1999-12-31\n8,\"open\n")),
 			"1,2020-01-02\n7,1999-12-31\n", []string{

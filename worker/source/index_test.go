@@ -18,8 +18,7 @@ import (
 // naive walks CSV text byte by byte, with no automaton: where records start,
 // and whether a newline lies in quotes. It knows doubled quotes only.
 func naive(text string, delimiter byte) (starts []int64, inside bool) {
-	quoted, fieldStart, closed := false, true, false
-	space := false
+	quoted, fieldStart, closed, space := false, true, false, true
 	for i := 0; i < len(text); i++ {
 		b := text[i]
 		switch {
@@ -29,13 +28,13 @@ func naive(text string, delimiter byte) (starts []int64, inside bool) {
 			inside = inside || b == '\n'
 		case b == '\n':
 			starts = append(starts, int64(i)+1)
-			fieldStart, closed, space = true, false, false
+			fieldStart, closed, space = true, false, true
 		case b == delimiter:
 			fieldStart, closed, space = true, false, true
 		case b == '"' && (fieldStart || closed):
 			quoted, fieldStart, closed = true, false, false
 		case b == ' ' && fieldStart && space:
-			space = false // one space behind a delimiter, no more
+			space = false // one space at a field's start, no more
 		default:
 			fieldStart = false
 		}

@@ -298,14 +298,14 @@ func TestUnionByName(t *testing.T) {
 	dir := t.TempDir()
 	src := files(
 		write(t, filepath.Join(dir, "a.csv"), "id,name\n1,\"x, y\"\n2,z\n"),
-		write(t, filepath.Join(dir, "b.csv"), "name,extra,ID\n\"say \"\"hi\"\"\",e,3\nragged\n"),
+		write(t, filepath.Join(dir, "b.csv"), "name,extra,ID\n\"say \"\"hi\"\"\",e,3,,\nragged\n1,2,3,4\n"),
 	)
 	if _, _, err := plan(t, src); err == nil || !strings.Contains(err.Error(), "a.csv") || !strings.Contains(err.Error(), "b.csv") {
 		t.Fatalf("got %v", err)
 	}
 	src.Csv = &pb.Csv{UnionByName: true}
 	fragments, s := planned(t, src)
-	want := []string{"1,\"x, y\",\n2,z,\n", "3,\"say \"\"hi\"\"\",e\nragged,,,\n"}
+	want := []string{"1,\"x, y\",\n2,z,\n", "3,\"say \"\"hi\"\"\",e\nragged\n1,2,3,4,(too many fields)\n"}
 	for i, p := range reader(src, s).Parts(wholes(fragments)) {
 		if got, err := readPart(t, p); got != want[i] || err != nil {
 			t.Errorf("part %d: got %q, %v", i, got, err)

@@ -95,11 +95,14 @@ func (o *reordered) Read(p []byte) (int, error) {
 }
 
 // record writes one record. One that has too few or too many fields is
-// written so that it has too many: it is for the reader to refuse it.
+// written so that it still has: it is for the reader to refuse it.
 func (o *reordered) record() {
 	fields, d := o.in.Fields(), o.reader.dialect
 	if o.in.Empty() && o.fields > 1 {
 		return
+	}
+	for len(fields) > o.fields && len(fields[len(fields)-1]) == 0 {
+		fields = fields[:len(fields)-1]
 	}
 	if len(fields) != o.fields || o.in.Bad() != "" {
 		o.ragged(fields)
@@ -116,13 +119,18 @@ func (o *reordered) record() {
 	o.buf = append(o.buf, '\n')
 }
 
+// ragged writes a record with fewer or more fields than there are columns;
+// empty ones at the end would not count.
 func (o *reordered) ragged(fields [][]byte) {
 	d := o.reader.dialect
-	for _, f := range fields {
-		o.buf = append(d.AppendField(o.buf, f), d.Delimiter)
+	for i, f := range fields {
+		if i > 0 {
+			o.buf = append(o.buf, d.Delimiter)
+		}
+		o.buf = d.AppendField(o.buf, f)
 	}
-	for range max(len(o.places)-len(fields), 0) {
-		o.buf = append(o.buf, d.Delimiter)
+	if len(fields) >= len(o.places) {
+		o.buf = append(append(o.buf, d.Delimiter), "(too many fields)"...)
 	}
 	o.buf = append(o.buf, '\n')
 }

@@ -42,7 +42,6 @@ type textReader struct {
 	last    byte    // the byte before pos, once one was read
 	head    *[]byte // holds pending, where it is not nil
 	pending []byte  // read from the file, and not given yet
-	fresh   bool    // the file's head was not looked at yet
 	ended   bool    // the last record's end was read
 	tail    int64   // bytes read behind to
 }

@@ -13,9 +13,8 @@ type part struct {
 	partial string
 	// combine is an expression over columns of parts, this one's written %s.
 	combine string
-	// kind is the column's type; wire is the one in which it crosses, found
-	// by kind when empty.
-	kind, wire string
+	// wire is the type in which a HUGEINT crosses; found by its type when empty.
+	wire string
 }
 
 // aggregate is one aggregate of the query, taken apart.

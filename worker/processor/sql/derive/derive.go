@@ -5,6 +5,14 @@
 // allow-list of parse trees; everything else is answered in one batch, with the
 // reason told. DuckDB parses and prints the SQL; nothing here runs over the
 // user's data, reads files, or decides how the input is cut.
+//
+// The merge gives the columns, types and values that DuckDB gives over the whole
+// input. Three things depend on the cut, as in DuckDB on its threads: the last
+// digits of sums of floats (and of what is made of such sums), which of several
+// equal rows arg_min, arg_max, any_value, DISTINCT (0.0 and -0.0) or a LIMIT
+// without a total order takes (the first in source order, while the parts are
+// read in that order), and whether a sum of HUGEINT or DECIMAL(38) that leaves
+// its type on the way fails. Clocks are read once, while planning.
 package derive
 
 import (
@@ -120,67 +128,6 @@ func Derive(ctx context.Context, q Querier, query string, columns []*pb.Column) 
 	return derive(ctx, &deriver{q: q, columns: columns, carried: columns, empties: map[string]node{}}, query)
 }
 
-// DeriveCarried is Derive over the output of another query, through Carry: the
-// batches have the columns of Carry, of the same names, and those given are the
-// ones that the user's query sees.
-func DeriveCarried(ctx context.Context, q Querier, query string, columns []*pb.Column) (*Derivation, error) {
-	wire, err := wired(columns)
-	if err != nil {
-		return nil, err
-	}
-	d := &deriver{q: q, columns: columns, carried: wire, empties: map[string]node{}}
-	if !sameTypes(columns, wire) {
-		t, err := parse(ctx, q, "SELECT "+castList(wire, columns)+" FROM batch")
-		if err != nil {
-			return nil, err
-		}
-		d.restored = t.root()
-	}
-	return derive(ctx, d, query)
-}
-
-// Carry makes a query whose answer goes to another query answer in columns that
-// carry every value unharmed, and have names of their own. It tells the columns
-// as the next query is to see them, and as they cross.
-func Carry(query string, columns []*pb.Column) (carrying string, seen, wire []*pb.Column, err error) {
-	seen, wire, err = Carried(columns)
-	switch {
-	case err != nil:
-		return "", nil, nil, err
-	case sameTypes(columns, wire) && sameNames(columns, wire):
-		return query, seen, wire, nil
-	}
-	return cast(query, columns, wire), seen, wire, nil
-}
-
-// Carried are columns as the next query is to see them, and as they cross.
-func Carried(columns []*pb.Column) (seen, wire []*pb.Column, err error) {
-	seen = distinctNames(columns)
-	wire, err = wired(seen)
-	return seen, wire, err
-}
-
-// distinctNames numbers the columns whose names are taken by one before, as
-// DuckDB does.
-func distinctNames(columns []*pb.Column) []*pb.Column {
-	taken := map[string]bool{}
-	for _, c := range columns {
-		taken[strings.ToLower(c.GetName())] = false
-	}
-	out := make([]*pb.Column, len(columns))
-	for i, c := range columns {
-		name := c.GetName()
-		for n := 1; taken[strings.ToLower(name)]; n++ {
-			if again := fmt.Sprintf("%s_%d", c.GetName(), n); !hasKey(taken, strings.ToLower(again)) {
-				name = again
-			}
-		}
-		taken[strings.ToLower(name)] = true
-		out[i] = &pb.Column{Name: name, Type: c.GetType()}
-	}
-	return out
-}
-
 func derive(ctx context.Context, d *deriver, query string) (*Derivation, error) {
 	q, columns := d.q, d.columns
 	t, err := parse(ctx, q, query)
@@ -277,113 +224,4 @@ func (d *deriver) whole(ctx context.Context, t *tree, result []*pb.Column) (stri
 		return query, err
 	}
 	return cast(query, result, result), nil
-}
-
-// cast gives a query's answer the names and types that are wanted.
-func cast(query string, got, want []*pb.Column) string {
-	inner, items := make([]string, len(got)), make([]string, len(got))
-	for i, c := range want {
-		inner[i] = quote(rowName(i, len(got)))
-		items[i] = inner[i] + " AS " + quote(c.GetName())
-		if got[i].GetType() != c.GetType() {
-			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", inner[i], c.GetType(), quote(c.GetName()))
-		}
-	}
-	return fmt.Sprintf("SELECT %s FROM (%s) AS made(%s)", strings.Join(items, ", "), query, strings.Join(inner, ", "))
-}
-
-// split makes the stages of a query over input, or says by unsplittable why
-// there can be only one.
-func (d *deriver) split(ctx context.Context, t *tree, whole string, inputs int, result []*pb.Column) (*Derivation, error) {
-	if inputs > 1 {
-		return nil, unsplittable("the query reads input more than once")
-	}
-	s, err := d.findSpot(t)
-	if err != nil {
-		return nil, err
-	}
-	notRows := d.rowwise(s.target)
-	if s.root && notRows == nil && len(list(s.target, "modifiers")) == 0 {
-		return d.direct(whole, result, "rows are filtered and projected: each batch is answered on its own, in source order"), nil
-	}
-	if names := d.perBatch(); len(names) > 0 {
-		return nil, unsplittable(names[0] + " gives another value each time")
-	}
-	columns := result
-	if !s.root {
-		if columns, err = d.describe(ctx, statement(s.alone()), d.columns); err != nil {
-			return nil, unsplittable("its SELECT over input can't stand alone")
-		}
-	}
-	var parts *split
-	switch {
-	case notRows == nil:
-		parts, err = d.splitRows(ctx, s, columns)
-	case d.grouped(s.target):
-		parts, err = d.splitGroups(ctx, s, columns)
-	default:
-		err = notRows
-	}
-	if err != nil {
-		return nil, err
-	}
-	return d.assemble(ctx, t, s, parts, result)
-}
-
-// assemble puts the merge in the place of what was split, and has DuckDB check
-// all queries against what they are given.
-func (d *deriver) assemble(ctx context.Context, t *tree, s *spot, parts *split, result []*pb.Column) (*Derivation, error) {
-	s.replace(parts.merge)
-	s.forget(t.root())
-	merge, err := d.mergeQuery(ctx, t, parts.columns, result)
-	if err != nil {
-		return nil, err
-	}
-	out := &Derivation{
-		Kind: PartialMerge, Partial: parts.partial, PartialColumns: parts.columns,
-		Combine: parts.combine, Merge: merge, MergeColumns: parts.columns,
-		ResultColumns: result, Reason: parts.reason, PrefixLimit: parts.prefix,
-	}
-	if out.Combine == "" {
-		return out, nil
-	}
-	if err := d.verify(ctx, out.Combine, out.PartialColumns, out.PartialColumns); err != nil {
-		return nil, fmt.Errorf("combining query: %w", err)
-	}
-	return out, nil
-}
-
-// verify sees to it that a query that was made here answers what it should.
-func (d *deriver) verify(ctx context.Context, query string, over, want []*pb.Column) error {
-	got, err := d.describeText(ctx, query, over)
-	if err != nil {
-		return unsplittable("its parts do not bind: " + err.Error())
-	}
-	if !sameTypes(got, want) {
-		return unsplittable("its parts do not keep the types")
-	}
-	return nil
-}
-
-// mergeQuery prints the merge; columns whose types it would change are cast.
-func (d *deriver) mergeQuery(ctx context.Context, t *tree, over, result []*pb.Column) (string, error) {
-	query, err := printOne(ctx, d.q, t)
-	if err != nil {
-		return "", err
-	}
-	got, err := d.describe(ctx, t, over)
-	switch {
-	case err != nil:
-		return "", unsplittable("its merge does not bind: " + err.Error())
-	case len(got) != len(result):
-		return "", unsplittable("its merge does not keep the columns")
-	case sameTypes(got, result) && sameNames(got, result):
-		return query, nil
-	}
-	query = cast(query, got, result)
-	return query, d.verify(ctx, query, over, result)
-}
-
-func sameNames(a, b []*pb.Column) bool {
-	return slices.EqualFunc(a, b, func(a, b *pb.Column) bool { return a.GetName() == b.GetName() })
 }

@@ -49,6 +49,9 @@ func (w *world) trial(seed uint64) string {
 	query := g.query()
 	size := []int{0, 1, 2, 10, 40, 100}[r.IntN(6)]
 	w.fill(seed, size)
+	if r.IntN(20) == 0 {
+		w.grow(6)
+	}
 	defer w.forget()
 	return w.check(seed, query, g.ordered)
 }

@@ -99,8 +99,9 @@ func constant(v any) (int64, error) {
 		return -1, nil
 	}
 	value := child(n, "value")
+	kind := text(child(value, "type"), "id")
 	number, err := strconv.ParseInt(fmt.Sprint(value["value"]), 10, 64)
-	if class(n) != "CONSTANT" || err != nil || number < 0 || !strings.HasSuffix(text(child(value, "type"), "id"), "INT") && text(child(value, "type"), "id") != "INTEGER" {
+	if class(n) != "CONSTANT" || kind != "INTEGER" && kind != "BIGINT" || err != nil || number < 0 {
 		return 0, unsplittable("LIMIT and OFFSET are not plain numbers")
 	}
 	return number, nil

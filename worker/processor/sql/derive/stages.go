@@ -37,9 +37,7 @@ func (g *grouping) takeAllApart(ctx context.Context) error {
 func (g *grouping) printAggregates(ctx context.Context) error {
 	var all []node
 	for _, a := range g.aggregates {
-		for _, arg := range nodes(a.node, "children") {
-			all = append(all, arg)
-		}
+		all = append(all, nodes(a.node, "children")...)
 		if f := child(a.node, "filter"); f != nil {
 			all = append(all, f)
 		}

@@ -159,13 +159,6 @@ func integer(n int) node {
 	}
 }
 
-func table(name, alias string) node {
-	return node{
-		"type": "BASE_TABLE", "alias": alias, "sample": nil, "schema_name": "",
-		"table_name": name, "column_name_alias": []any{}, "catalog_name": "", "at_clause": nil,
-	}
-}
-
 func subqueryRef(query node, alias string) node {
 	return node{
 		"type": "SUBQUERY", "alias": alias, "sample": nil, "column_name_alias": []any{},

@@ -96,6 +96,14 @@ func (w *world) fill(seed uint64, n int) {
 	w.exec("INSERT INTO input VALUES " + strings.Join(tuples, ", "))
 }
 
+// grow doubles the table n times, beyond what DuckDB handles at once.
+func (w *world) grow(n int) {
+	for range n {
+		w.exec(fmt.Sprintf("INSERT INTO input SELECT * REPLACE (id + %d AS id) FROM input", w.rows))
+		w.rows *= 2
+	}
+}
+
 func (w *world) exec(query string) {
 	w.t.Helper()
 	if err := w.db.Exec(w.t.Context(), query); err != nil {

@@ -122,9 +122,11 @@ func (b *book) end(l *leaseBook, again ledger.Time) {
 	}
 }
 
-// backedOff is when a range may be expected to be granted again.
+// backedOff is when a range may be expected to be granted again: after the
+// longest back-off, and the time for which a failed one may wait for another
+// worker.
 func (b *book) backedOff(at ledger.Time) ledger.Time {
-	return max(at, b.grace).Add(b.w.law.ledger.BackoffMax)
+	return max(at, b.grace).Add(b.w.law.ledger.BackoffMax + b.w.law.ledger.Lease)
 }
 
 // expire ends the leases whose time has passed.
@@ -148,6 +150,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 	}
 	for _, j := range b.order {
 		j.found, j.closing = true, false
+		clear(j.failing)
 		for _, g := range j.stages {
 			g.refound(b.backedOff(at))
 		}
@@ -332,9 +335,21 @@ func (b *book) keep(at ledger.Time, s *seat, f ledger.Fence) {
 	}
 	l := &leaseBook{fence: f, kind: listed.Kind, stage: stageOf(&listed),
 		span: span{int64(listed.From), int64(listed.To)}, seat: s, renewed: at}
+	b.yield(l)
 	b.live = append(b.live, l)
 	if g := b.stageOf(f.Job, l.stage); g != nil && l.kind != ledger.LeaseMerge {
 		g.take(l.span)
+	}
+}
+
+// yield ends what an absent worker holds of a range that another one turns out
+// to have had before; one that is attached is told.
+func (b *book) yield(to *leaseBook) {
+	for _, l := range slices.Clone(b.live) {
+		if l != to && !l.seat.attached && l.fence.Job == to.fence.Job && l.stage == to.stage &&
+			l.kind != ledger.LeaseMerge && to.kind != ledger.LeaseMerge && l.span.overlaps(to.span) {
+			b.end(l, 0)
+		}
 	}
 }
 
@@ -355,7 +370,7 @@ func (b *book) expectKept(s *seat, e ledger.Attached, kept map[ledger.Fence]bool
 		if g == nil || l.Stage > 0 || g.overlapsDone(covers) || b.liveOn(f.Job, stageOf(&l), covers) != nil {
 			continue
 		}
-		if j.lostSome {
+		if j.lostSome || j.failing[f] {
 			continue // its inputs may be others now
 		}
 		b.fail("%s: running lease %v was dropped for nothing", s.worker.name, f)

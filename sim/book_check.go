@@ -76,7 +76,8 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 			}
 		}
 		if left > 0 {
-			b.fail("%s is idle, and %d positions of job %d wait for nothing", s.worker.name, left, j.id)
+			b.fail("%s is idle, and %d positions of job %d wait for nothing (%v)", s.worker.name, left, j.id,
+				b.w.coordinator.ledger.Explain(j.id, at))
 		}
 	}
 }

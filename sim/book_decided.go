@@ -42,6 +42,11 @@ func (b *book) proposed(f ledger.Fact) {
 		fence = f.Fence
 	case *ledger.JobPlanned:
 		fence = f.Fence
+	case *ledger.RangeFailed:
+		if j := b.jobs[f.Fence.Job]; j != nil {
+			j.failing[f.Fence] = true
+		}
+		return
 	case *ledger.JobClosed:
 		if j := b.jobs[f.Job]; j != nil {
 			j.closing = true
@@ -50,9 +55,12 @@ func (b *book) proposed(f ledger.Fact) {
 	default:
 		return
 	}
-	if r := b.reports[fence]; r == nil || !r.live || !won(r.class) {
+	r := b.reports[fence]
+	if r == nil || !r.live || !won(r.class) {
 		b.fail("%T of %v: no live attempt has said so", f, fence)
+		return
 	}
+	b.yield(r.lease)
 }
 
 func won(c ledger.OutcomeClass) bool {

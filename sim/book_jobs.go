@@ -25,6 +25,7 @@ type jobBook struct {
 	gone      bool         // nobody needs anything of it
 	stages    []*stageBook // two more than the plan has: planning and commit, last
 	wins      map[ledger.Fence]bool
+	failing   map[ledger.Fence]bool // a failure is proposed, and not yet durable
 	spent     map[tried]int
 	failures  uint64
 	fatal     bool
@@ -142,7 +143,7 @@ func (g *stageBook) lose(which func(entryBook) bool) (lost bool) {
 func newJobBook(id ledger.JobID, d *jobDef, at ledger.Time) *jobBook {
 	return &jobBook{id: id, def: d, submitted: at, state: ledger.StatePlanning,
 		stages: []*stageBook{{total: 1}, {total: 1}},
-		wins:   map[ledger.Fence]bool{}, spent: map[tried]int{}}
+		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]bool{}, spent: map[tried]int{}}
 }
 
 // stageOf finds a stage; planning and commit have numbers of their own.
@@ -348,6 +349,7 @@ func (b *book) checkOutput(j *jobBook, stage int, s span, id ledger.OutputID) {
 
 func (b *book) rangeFailed(f *ledger.RangeFailed) {
 	j := b.jobs[f.Fence.Job]
+	delete(j.failing, f.Fence)
 	j.failures++
 	j.spent[tried{f.Stage, span{int64(f.From), int64(f.To)}}]++
 	j.fatal = j.fatal || f.Class == ledger.OutcomeFatal

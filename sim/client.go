@@ -147,11 +147,13 @@ func (c *client) over() bool {
 // request asks a coordinator for the result, and its successors, too.
 func (c *client) request() {
 	w := c.w
-	if c.reader.ended {
-		return
+	if w.coordinator.up && c.reader.ended {
+		if v, _ := w.coordinator.ledger.Job(c.id, w.coordinator.clock()); v.ResultRead {
+			return // durably so; otherwise the last of it is read once more
+		}
 	}
 	if w.coordinator.up && c.reader.epoch != w.coordinator.epoch {
-		c.reader.epoch = w.coordinator.epoch
+		c.reader.epoch, c.reader.ended = w.coordinator.epoch, false
 		c.forget()
 		w.book.rereads(c.id)
 		w.coordinator.step(ledger.ResultRequested{Job: c.id})

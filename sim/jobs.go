@@ -140,8 +140,8 @@ func (w *world) drawTrouble(j *jobDef) {
 		j.settings.MaxAttempts = 2
 	case w.chance(0.05):
 		j.settings.RetryBudget = uint64(w.pick(1, 10))
-	case false && w.chance(0.1):
-		j.weak = w.workers[w.pick(0, len(w.workers)-1)].name
+	case w.chance(0.1):
+		j.weak = w.workers[w.pick(1, len(w.workers)-1)].name
 		j.settings.MaxAttempts = 1000
 	}
 	if w.chance(0.1) {

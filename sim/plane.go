@@ -155,7 +155,7 @@ func (p *plane) gather(k *worker, j *jobDef, lease *ledger.Lease) (session.Class
 		}
 	}
 	if len(r.missing) > 0 {
-		return session.Retryable, r // TEMP
+		return session.InputGone, r
 	}
 	r.counters.RecordsIn = out.len()
 	r.counters.BytesIn = 10 * out.len()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -19,11 +20,13 @@ type job struct {
 	out      *output
 	progress *progress
 	client   *api.Client
+	started  time.Time // when it was submitted
 }
 
 // follow submits the job, passes its result on, and tells how it ended. A signal
 // cancels the job, and what happens then is followed as well.
 func (r *job) follow(ctx context.Context) error {
+	r.started = time.Now()
 	submitted, err := r.submit(ctx)
 	if err != nil {
 		return r.refused(ctx, err)

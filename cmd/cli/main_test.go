@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 				}
 				return nil
 			}, func(a, b int64) int64 { return a + b }),
+			worker.Map("forever", func(string, func(string)) error {
+				if err := os.WriteFile("running", []byte("running\n"), 0o600); err != nil {
+					return err
+				}
+				select {}
+			}),
 			worker.Map("panics", func(string, func(string)) error { panic("oh no") }),
 		)
 	}

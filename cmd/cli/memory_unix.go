@@ -9,9 +9,15 @@ import (
 )
 
 // peakMemory is the most memory that this process had at a time, and the most
-// that one of the programs that it ran had, in bytes.
+// that one of the programs that it ran had, in bytes. A program that is being
+// started counts as what started it, so that nothing is known (0) of those that
+// needed less than that.
 func peakMemory() (own, child int64) {
-	return maxResident(unix.RUSAGE_SELF), maxResident(unix.RUSAGE_CHILDREN)
+	own, child = maxResident(unix.RUSAGE_SELF), maxResident(unix.RUSAGE_CHILDREN)
+	if child <= own {
+		child = 0
+	}
+	return own, child
 }
 
 func maxResident(who int) int64 {

@@ -59,6 +59,22 @@ func TestInterruptCancels(t *testing.T) {
 	}
 }
 
+// A function that never returns can't be ended, but the process can.
+func TestTheSecondSignalEndsAtOnce(t *testing.T) {
+	w := place(t, books)
+	cmd, _, _ := w.started("run", "--function", "forever", "books/a.txt")
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Wait() // its status says how it ended
+	if status := cmd.ProcessState.ExitCode(); status != 130 && status != 143 {
+		t.Errorf("status %d", status)
+	}
+	w.run("", "run", "-q", "--command", "cat", "books/a.txt") // cleans up after it
+}
+
 // gone checks that no process of this test's is left.
 func (w *world) gone(command string) {
 	w.Helper()

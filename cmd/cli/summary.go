@@ -27,7 +27,8 @@ type summary struct {
 	BatchTime       float64          `json:"batch_time_seconds"`
 	ProcessingSpeed float64          `json:"processing_speed_records_per_second"`
 	DelayTime       float64          `json:"delay_time_seconds"`
-	Elapsed         float64          `json:"elapsed_seconds"`
+	Elapsed         float64          `json:"elapsed_seconds"` // of the job
+	Wall            float64          `json:"wall_seconds"`    // and until its result was written
 	PeakMemory      int64            `json:"peak_memory_bytes"`
 	PeakChildMemory int64            `json:"peak_child_memory_bytes"`
 	Slots           int              `json:"slots"`
@@ -35,13 +36,14 @@ type summary struct {
 	Notes           []string         `json:"notes,omitempty"`
 	Failure         string           `json:"failure,omitempty"`
 
-	elapsed, delay time.Duration
+	wall, delay time.Duration
 }
 
 func (r *job) summarize(last *pb.Job) summary {
 	stats := last.GetStats()
 	counters := stats.GetCounters()
 	own, child := peakMemory()
+	wall := time.Since(r.started)
 	return summary{
 		Job: last.GetId(), Name: last.GetName(), State: stateName(last.GetState()),
 		Batches: stats.GetBatchesDone(), Merges: stats.GetMerges(),
@@ -53,7 +55,7 @@ func (r *job) summarize(last *pb.Job) summary {
 		ProcessingSpeed: stats.GetRecordsPerSecond(), DelayTime: stats.GetDelayTime().AsDuration().Seconds(),
 		Elapsed: stats.GetElapsed().AsDuration().Seconds(), PeakMemory: own, PeakChildMemory: child,
 		Slots: r.options.slots, Notes: last.GetNotes(), Failure: last.GetFailure().GetMessage(),
-		elapsed: stats.GetElapsed().AsDuration(), delay: stats.GetDelayTime().AsDuration(),
+		Wall: wall.Seconds(), wall: wall, delay: stats.GetDelayTime().AsDuration(),
 	}
 }
 
@@ -77,5 +79,5 @@ func (s summary) String() string {
 	if s.PeakChildMemory > 0 {
 		parts = append(parts, "of a program "+size(s.PeakChildMemory))
 	}
-	return fmt.Sprintf("%s in %s: %s", s.State, rounded(s.elapsed), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s in %s: %s", s.State, rounded(s.wall), strings.Join(parts, ", "))
 }

@@ -35,7 +35,6 @@ type Coordinator struct {
 	names  jobNames
 	relay  *relay.Relay
 	health *health.Server
-	owner  *owner
 
 	inbox   chan func(*owner)
 	stopped context.Context // ends, with errStopped, when the ledger has

@@ -18,7 +18,7 @@ type feed struct {
 	header    *pb.ResultHeader
 	outputs   []ledger.Output
 	last      bool
-	round     int // rises when what was told before is void
+	round     int  // rises when what was told before is void
 	restarted bool // the reader has not noticed yet
 	void      bool // the reader waits for another round
 

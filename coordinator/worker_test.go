@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 )
 
@@ -193,7 +194,7 @@ func (f *fakeWorker) upload(s *pb.Send, chunk int) error {
 func (f *fakeWorker) serve() {
 	for {
 		for _, s := range f.said.Sends {
-			if err := f.upload(s, 1000); err != nil {
+			if err := f.upload(s, 1000); err != nil && api.CodeOf(err) != api.Cancelled { // the test may be over
 				f.Errorf("upload of %s: %v", s.GetOutput().GetId(), err)
 			}
 		}

@@ -78,6 +78,9 @@ func newWorld(t testing.TB, config Config) *world {
 	w.client = api.NewClient(w.conn)
 	w.close = func() {
 		w.stop()
+		if n := c.relay.Waiting(); n > 0 {
+			t.Errorf("%d transfers are left", n)
+		}
 		w.conn.Close()
 		server.Stop()
 		<-served

@@ -1,0 +1,51 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+func TestDefaultsAreGood(t *testing.T) {
+	c, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.config.Lease != 10*time.Second || c.config.Heartbeat != time.Second || c.config.MaxMessage != 64<<20 {
+		t.Errorf("the defaults are %+v", c.config)
+	}
+	if short := (Config{Lease: time.Second}).withDefaults(); short.check() != nil {
+		t.Errorf("a short lease alone is refused: %v", short.check())
+	}
+}
+
+func TestAllFaultsOfAConfigAreToldAtOnce(t *testing.T) {
+	_, err := New(Config{
+		Lease: time.Minute, Heartbeat: 40 * time.Second, MaxJobs: -1, MaxMessage: 1,
+		ResultBuffer: 100, ResultWindow: 99, Inbox: 1 << 30, TargetLease: -time.Second,
+	})
+	if err == nil {
+		t.Fatal("it was taken")
+	}
+	for _, name := range []string{"Heartbeat", "MaxJobs", "MaxMessage", "ResultWindow", "Inbox", "TargetLease"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not told of in %q", name, err)
+		}
+	}
+}
+
+func TestJobNames(t *testing.T) {
+	n := jobNames{prefix: "abcde-"}
+	for _, id := range []ledger.JobID{1, 9, 10, 1<<64 - 1} {
+		if got := n.number(n.name(id)); got != id {
+			t.Errorf("%d came back as %d", id, got)
+		}
+	}
+	for _, name := range []string{"", "abcde-", "abcde-x", "abcde-01", "abcde-+1", "abcde--1", "abcde-18446744073709551616", "other-1", "1"} {
+		if id := n.number(name); id != 0 {
+			t.Errorf("%q is job %d", name, id)
+		}
+	}
+}

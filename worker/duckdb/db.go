@@ -43,7 +43,20 @@ func Open(o Options) (*DB, error) {
 		bindings.Close(&d.db)
 		return nil, &Error{Kind: KindInternal, Message: "DuckDB refused a connection"}
 	}
+	if err := d.boundTemp(); err != nil {
+		d.Close()
+		return nil, err
+	}
 	return d, nil
+}
+
+// boundTemp bounds what is spilled. DuckDB forgets this bound when it is given
+// with the configuration.
+func (d *DB) boundTemp() error {
+	if d.opts.MaxTempBytes <= 0 {
+		return nil
+	}
+	return d.Exec(context.Background(), "SET max_temp_directory_size = "+QuoteString(bytesSetting(d.opts.MaxTempBytes)))
 }
 
 // config is the configuration that an instance starts with.
@@ -71,13 +84,9 @@ func (o Options) settings() map[string]string {
 		"allow_persistent_secrets":     "false",
 		"enable_external_file_cache":   "false",
 		"temp_directory":               o.TempDir,
-		"arrow_lossless_conversion":    strconv.FormatBool(o.LosslessArrow),
 	}
 	if o.MemoryBytes > 0 {
 		s["memory_limit"] = bytesSetting(o.MemoryBytes)
-	}
-	if o.MaxTempBytes > 0 {
-		s["max_temp_directory_size"] = bytesSetting(o.MaxTempBytes)
 	}
 	return s
 }

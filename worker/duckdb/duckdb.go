@@ -34,10 +34,6 @@ type Options struct {
 	// AllowedPaths are the files that queries may read once the instance is
 	// locked, as exact paths with all symbolic links resolved.
 	AllowedPaths []string
-	// LosslessArrow exports types that Arrow lacks (HUGEINT, UUID, BIT, …) as
-	// Arrow extension types, so that Load gives them back unharmed. Otherwise
-	// they become the nearest plain Arrow type.
-	LosslessArrow bool
 }
 
 // Kind is the kind of an error: what the caller can do about it.

@@ -26,6 +26,10 @@ type streams struct {
 	binds   int // how often the function was bound
 }
 
+// guessedRows is how many rows DuckDB is told to expect of a stream: enough to
+// plan for many, since nobody knows.
+const guessedRows = 1 << 20
+
 // registerStreams makes the table function, once.
 func (d *DB) registerStreams() error {
 	if d.streams.handle != nil {
@@ -71,6 +75,7 @@ func millraceStreamBind(p unsafe.Pointer) {
 		bindings.BindSetError(info, "no records are attached")
 		return
 	}
+	bindings.BindSetCardinality(info, guessedRows, false)
 	for i, field := range s.current.schema.Fields() {
 		bindings.BindAddResultColumn(info, field.Name, s.current.types[i])
 	}

@@ -36,12 +36,6 @@ func isBad(err error) bool {
 	return slices.ContainsFunc(badMarks, func(mark string) bool { return strings.Contains(err.Error(), mark) })
 }
 
-// needsLonger says that a record was longer than DuckDB had been told.
-func needsLonger(err error) bool {
-	return isBad(err) && (strings.Contains(err.Error(), "Parallel CSV Reader") ||
-		strings.Contains(err.Error(), "aximum line size") || strings.Contains(err.Error(), "maximum_object_size"))
-}
-
 // badSpan is a bad record's place in the gathered text.
 type badSpan struct {
 	from, to int

@@ -19,6 +19,7 @@ type gathered struct {
 	mem     *duckdb.MemFile
 	parts   []processor.Part
 	where   *format.Concatenation
+	columns int
 	dialect *format.Dialect // of CSV
 	stats   duckdb.TextStats
 	newline string // what ends the records of CSV; empty where DuckDB finds it
@@ -40,7 +41,7 @@ func (r *run) gather(ctx context.Context, mem *duckdb.MemFile) (*gathered, error
 	if _, err := mem.Space(total + 1); err != nil {
 		return nil, err
 	}
-	g := &gathered{mem: mem, parts: r.in.Parts, where: format.Concat(ctx, r.in.Parts)}
+	g := &gathered{mem: mem, parts: r.in.Parts, columns: len(r.columns), where: format.Concat(ctx, r.in.Parts)}
 	if r.in.Format == pb.Format_FORMAT_CSV {
 		g.dialect = format.NewDialect(r.in.Csv)
 	}
@@ -84,14 +85,14 @@ func (g *gathered) unify() {
 	}
 	lf, crlf := int(g.stats.Newlines), bytes.Count(text, []byte("\r\n"))
 	switch {
+	case lf == 1 && bytes.HasSuffix(text, newline) && int(g.stats.CarriageReturns) > crlf:
+		g.newline = "" // an old Mac's file, perhaps
+		g.mem.Truncate(len(text) - 1)
 	case lf == crlf && lf > 0:
 		g.newline = "\r\n"
 	case lf == crlf+1 && crlf > 0 && !bytes.HasSuffix(text, []byte("\r\n")):
 		g.newline = "\r\n"
 		g.mem.Truncate(len(text) - 1) // the newline that only the last record has
-	case bytes.HasSuffix(text, newline) && lf == 1 && crlf == 0:
-		g.newline = "" // an old Mac's file, perhaps
-		g.mem.Truncate(len(text) - 1)
 	case crlf > 0:
 		g.drop(text)
 	}
@@ -133,21 +134,30 @@ func (g *gathered) locate(at int) (file string, offset int64) {
 }
 
 // count counts the records: the newlines where none can be quoted, and the
-// dialect's records otherwise. DuckDB skips empty lines, and so do we.
+// dialect's records otherwise.
 func (g *gathered) count() int64 {
 	text := g.mem.Bytes()
-	n := g.stats.Newlines - g.stats.EmptyLines
+	n := g.stats.Newlines
 	if g.dialect != nil && g.dialect.Quote != 0 && g.stats.Quotes > 0 {
-		n = int64(g.dialect.Scan(format.RecordStart, text).Records) - g.stats.EmptyLines
-	}
-	if g.stats.CarriageReturns > 0 {
-		n -= int64(bytes.Count(text, []byte("\n\r\n")))
-		if bytes.HasPrefix(text, []byte("\r\n")) {
-			n--
-		}
+		n = int64(g.dialect.Scan(format.RecordStart, text).Records)
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		n++
+	}
+	if g.columns == 1 && g.dialect != nil {
+		return n // an empty line is a NULL
+	}
+	return n - g.emptyLines()
+}
+
+// emptyLines counts the lines without anything in them, which DuckDB skips.
+func (g *gathered) emptyLines() int64 {
+	n := g.stats.EmptyLines
+	if g.stats.CarriageReturns > 0 {
+		n += int64(bytes.Count(g.mem.Bytes(), []byte("\n\r\n")))
+		if bytes.HasPrefix(g.mem.Bytes(), []byte("\r\n")) {
+			n++
+		}
 	}
 	return n
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/millrace/millrace/worker/duckdb"
 	"github.com/millrace/millrace/worker/processor"
@@ -22,11 +26,22 @@ type kind struct {
 	setup string
 }
 
+// textMemory is how much of an attempt's memory is left to the batch's text, in
+// bytes; less where a quarter is less.
+const textMemory = 64 << 20
+
+// instances counts those that were ever opened: each spills into a folder of
+// its own, since their files have the same names.
+var instances atomic.Uint64
+
 // instance is a locked instance of DuckDB that has a table `batch`.
 type instance struct {
 	key string
 	db  *duckdb.DB
 	mem *duckdb.MemFile // nil where there is no text
+	// temp is where it spills; empty where it may not. DuckDB makes the folder
+	// when it needs it.
+	temp string
 	// view is how the table `batch` reads mem; empty before there is one.
 	view string
 }
@@ -35,6 +50,9 @@ func (i *instance) close() error {
 	err := i.db.Close()
 	if i.mem != nil {
 		err = errors.Join(err, i.mem.Close())
+	}
+	if i.temp != "" {
+		err = errors.Join(err, os.RemoveAll(i.temp))
 	}
 	return err
 }
@@ -116,10 +134,14 @@ func (p *pool) open(ctx context.Context, k kind, a *processor.Attempt) (i *insta
 	i = &instance{}
 	o := duckdb.Options{
 		Threads: a.Threads, MemoryBytes: a.MemoryBytes,
-		TempDir: p.opts.TempDir, MaxTempBytes: p.opts.MaxTempBytes,
-		AllowedPaths: k.paths,
+		MaxTempBytes: p.opts.MaxTempBytes, AllowedPaths: k.paths,
+	}
+	if p.opts.TempDir != "" {
+		i.temp = filepath.Join(p.opts.TempDir, "duckdb-"+strconv.FormatUint(instances.Add(1), 10))
+		o.TempDir = i.temp
 	}
 	if k.text {
+		o.MemoryBytes -= min(o.MemoryBytes/4, textMemory)
 		if i.mem, err = duckdb.NewMemFile(); err != nil {
 			return nil, err
 		}

@@ -3,6 +3,8 @@
 package sql
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -82,4 +84,67 @@ func TestInstancesAreReused(t *testing.T) {
 	if n := len(step.(*query).pool.idle); n != 1 {
 		t.Errorf("%d instances are idle, want 1", n)
 	}
+}
+
+func TestSpill(t *testing.T) {
+	dir := t.TempDir()
+	run := func(o Options, memory int64) (string, error) {
+		step, err := New(&pb.SqlStep{Query: "SELECT count(*) FROM (SELECT range, hash(range)::VARCHAR AS h FROM batch, range(600000) ORDER BY h DESC OFFSET 1)"}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer step.Close()
+		a, out := newAttempt(t), collector{}
+		a.MemoryBytes = memory
+		err = step.Run(t.Context(), &a.Attempt, csvInput(columns("n BIGINT"), textPart("f", 0, "1\n")), &out)
+		return strings.Join(out.rows, " "), err
+	}
+	if got, err := run(Options{TempDir: dir}, 32<<20); err != nil || got != "599999" {
+		t.Errorf("a query that spills: %s, %v", got, err)
+	}
+	for name, o := range map[string]Options{"nowhere to spill": {}, "little room": {TempDir: dir, MaxTempBytes: 1 << 20}} {
+		_, err := run(o, 32<<20)
+		if f, ok := errors.AsType[*processor.Failure](err); !ok || f.Class != pb.OutcomeClass_OUTCOME_CLASS_KILLED_MEMORY {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("what was spilled is still there: %v, %v", entries, err)
+	}
+}
+
+func TestOneColumn(t *testing.T) {
+	a := newAttempt(t)
+	rows, err := runQuery(t, a, "SELECT count(*), count(n) FROM batch", csvInput(columns("n BIGINT"), textPart("f", 0, "1\n\n2\n")))
+	wantRows(t, rows, err, "3|2")
+	if a.records != 3 {
+		t.Errorf("%d records were counted, want 3", a.records)
+	}
+}
+
+func TestNewlines(t *testing.T) {
+	for _, text := range []string{
+		"a,1\r\nb,2\r\n", "a,1\r\nb,2", "a,1\nb,2\r\n", "a,1\r\n\r\nb,2\n", "\r\na,1\r\nb,2\r\n", "\na,1\r\nb,2", "a,1\rb,2\r", "a,1\rb,2", "a,1\nb,2",
+	} {
+		a := newAttempt(t)
+		rows, err := runQuery(t, a, "SELECT * FROM batch", csvInput(columns("s VARCHAR", "n BIGINT"), textPart("f", 0, text)))
+		t.Run(strings.NewReplacer("\n", "n", "\r", "r").Replace(text), func(t *testing.T) { wantRows(t, rows, err, "a|1", "b|2") })
+		if a.records != 2 && strings.Contains(text, "\n") {
+			t.Errorf("%q: %d records were counted, want 2", text, a.records)
+		}
+	}
+	rows, err := runQuery(t, newAttempt(t), "SELECT length(s), n FROM batch", csvInput(columns("s VARCHAR", "n BIGINT"), textPart("f", 0, "\"x\r\ny\",1\r\n"), textPart("g", 0, "\"x\ny\",2\n")))
+	wantRows(t, rows, err, "4|1", "3|2")
+}
+
+// A record that quotes newlines may be longer than any of its lines.
+func TestLongRecords(t *testing.T) {
+	in := csvInput(columns("s VARCHAR", "n BIGINT"), textPart("f", 0, "a,1\n\""+strings.Repeat("line\n", 1<<20)+"\",2\nb,3\n"))
+	in.MaxRecordBytes = 8 << 20
+	rows, err := runQuery(t, newAttempt(t), "SELECT length(s), n FROM batch", in)
+	wantRows(t, rows, err, "1|1", "5242880|2", "1|3")
+	in = jsonInput(columns("s VARCHAR"), textPart("f", 0, `{"s":"`+strings.Repeat("x", 5<<20)+"\"}\n{\"s\":\"\"}"))
+	in.MaxRecordBytes = 8 << 20
+	rows, err = runQuery(t, newAttempt(t), "SELECT length(s) FROM batch", in)
+	wantRows(t, rows, err, "5242880", "0")
 }

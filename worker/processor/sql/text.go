@@ -9,6 +9,7 @@ import (
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/duckdb"
+	"github.com/millrace/millrace/worker/processor"
 )
 
 const (
@@ -27,6 +28,9 @@ var inMemory = kind{text: true}
 // text runs the query over CSV or JSON text, which is gathered in a file in
 // memory.
 func (r *run) text(ctx context.Context) error {
+	if len(r.columns) == 0 {
+		return processor.Fatal("the columns of the table `batch` are not known")
+	}
 	return r.with(ctx, inMemory, func(i *instance) error { return r.overText(ctx, i) })
 }
 
@@ -39,7 +43,7 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 	if len(g.mem.Bytes()) == 0 {
 		return r.empty(ctx)
 	}
-	size := int64(len(g.mem.Bytes()))
+	r.read(0, int64(len(g.mem.Bytes())))
 	if g.dialect == nil && hasLongLine(g.mem.Bytes(), r.in.MaxRecordBytes) {
 		err = errTooLong
 	} else {
@@ -49,7 +53,7 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 		err = r.without(ctx, i, g, err)
 	}
 	if err == nil {
-		r.read(g.count(), size)
+		r.read(g.count(), 0)
 	}
 	return err
 }
@@ -61,16 +65,21 @@ func (r *run) queryText(ctx context.Context, i *instance, g *gathered) error {
 	if r.in.MaxRecordBytes > usualRecord && !hasLongLine(g.mem.Bytes(), usualRecord) {
 		reader.longest = usualRecord
 	}
-	for {
-		if err := r.openText(ctx, i, reader); err != nil {
-			return err
-		}
-		err := r.query(ctx, i)
-		if !needsLonger(err) || reader.longest == r.in.MaxRecordBytes {
-			return err
-		}
-		reader.longest = r.in.MaxRecordBytes // of many lines, between quotes
+	err := r.readText(ctx, i, reader)
+	if isBad(err) && reader.longest < r.in.MaxRecordBytes && g.dialect != nil && g.stats.Quotes > 0 {
+		// A record may be of many lines, between quotes.
+		reader.longest = r.in.MaxRecordBytes
+		return r.readText(ctx, i, reader)
 	}
+	return err
+}
+
+// readText runs the query over the text of an instance.
+func (r *run) readText(ctx context.Context, i *instance, t textReader) error {
+	if err := r.openText(ctx, i, t); err != nil {
+		return err
+	}
+	return r.query(ctx, i)
 }
 
 // openText makes the table `batch` of the text of an instance, unless it is

@@ -34,6 +34,7 @@ func Lease(l *ledger.Lease, context string, fragments Fragments) *pb.Lease {
 	m.Position, m.EndPosition = int64(l.From), int64(l.To)
 	m.Alone = l.Alone
 	m.MaySkip = l.MaySkip
+	m.CreditBytes = l.Bytes
 	if l.Timeout > 0 {
 		m.Timeout = durationpb.New(l.Timeout)
 	}

@@ -55,11 +55,22 @@ func stage(s *pb.StagePlan) ledger.Stage {
 		},
 		Requires: s.GetRequires(),
 		Output:   ledger.OutputKind(s.GetOutput()),
-		// Without a combine step outputs are concatenated, which Arrow streams
-		// can be as well, by a worker.
-		Mergeable: s.GetOutput() != pb.OutputKind_OUTPUT_KIND_FILE,
+		Mergeable: mergeable(s),
 		Payload:   marshal(s),
 	}
+}
+
+// mergeable says whether a worker can make one output of neighbouring ones: by
+// the stage's combine step, or by concatenation, which would not leave sorted
+// ones sorted.
+func mergeable(s *pb.StagePlan) bool {
+	switch s.GetOutput() {
+	case pb.OutputKind_OUTPUT_KIND_BYTES, pb.OutputKind_OUTPUT_KIND_ARROW:
+		return true
+	case pb.OutputKind_OUTPUT_KIND_SORTED:
+		return s.GetCombine() != nil
+	}
+	return false
 }
 
 // Fragment is a fragment that Plan encoded, without its cuts.

@@ -147,7 +147,7 @@ func TestWhatRenewsLeasesCountsFirst(t *testing.T) {
 
 func TestInventory(t *testing.T) {
 	lease := &pb.Lease{
-		Kind: pb.LeaseKind_LEASE_KIND_MERGE, Stage: 2, Position: 5, EndPosition: 9,
+		Kind: pb.LeaseKind_LEASE_KIND_MERGE, Stage: 2, Position: 5, EndPosition: 9, CreditBytes: 77, Alone: true,
 		Inputs: []*pb.OutputRef{{Id: "in"}},
 	}
 	e := Attached(&pb.Attach{
@@ -158,7 +158,7 @@ func TestInventory(t *testing.T) {
 	})
 	want := ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}
 	if l := e.Leases[0]; l.Lease.Fence != want || !l.Started || l.Lease.Kind != ledger.LeaseMerge ||
-		l.Lease.Stage != 2 || l.Lease.From != 5 || l.Lease.To != 9 || l.Lease.Inputs[0].ID != "in" {
+		l.Lease.Stage != 2 || l.Lease.From != 5 || l.Lease.To != 9 || l.Lease.Inputs[0].ID != "in" || l.Lease.Bytes != 77 || !l.Lease.Alone {
 		t.Errorf("the lease is %+v", l)
 	}
 	if g := e.Outcomes[0].Granted; g == nil || g.Fence.Batch != 9 || g.To != 9 {
@@ -166,6 +166,57 @@ func TestInventory(t *testing.T) {
 	}
 	if len(e.Outputs) != 1 || e.Outputs[0] != "out" {
 		t.Errorf("the outputs are %v", e.Outputs)
+	}
+}
+
+func TestWhatCanBeMerged(t *testing.T) {
+	combine := &pb.Step{}
+	for _, c := range []struct {
+		stage *pb.StagePlan
+		want  bool
+	}{
+		{&pb.StagePlan{Output: pb.OutputKind_OUTPUT_KIND_BYTES}, true},
+		{&pb.StagePlan{Output: pb.OutputKind_OUTPUT_KIND_ARROW}, true},
+		{&pb.StagePlan{Output: pb.OutputKind_OUTPUT_KIND_SORTED}, false},
+		{&pb.StagePlan{Output: pb.OutputKind_OUTPUT_KIND_SORTED, Combine: combine}, true},
+		{&pb.StagePlan{Output: pb.OutputKind_OUTPUT_KIND_FILE, Combine: combine}, false},
+		{&pb.StagePlan{}, false},
+	} {
+		if got := stage(c.stage).Mergeable; got != c.want {
+			t.Errorf("outputs of %v can be merged: %v", c.stage, got)
+		}
+	}
+}
+
+// fragments is a plan's fragments, for leases.
+type fragments []*pb.Fragment
+
+func (f fragments) Fragment(i int) *pb.Fragment { return f[i] }
+
+func TestLeaseComesBackFromItsWorker(t *testing.T) {
+	l := &ledger.Lease{
+		Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Kind: ledger.LeaseProcess, Stage: 1,
+		Splits: []ledger.Split{{Fragment: 0, From: 0, To: 1}, {Fragment: 1, From: 3, To: 7}},
+		Inputs: []ledger.Output{{ID: "o", Worker: "w", Kind: ledger.OutputArrow, Bytes: 5, Records: 6, Path: "/p"}},
+		From:   1, To: 8, Timeout: time.Minute, Alone: true, MaySkip: 9, Bytes: 10,
+	}
+	m := Lease(l, "digest", fragments(goodPlan().GetFragments()))
+	want := &pb.Lease{
+		Fence: &pb.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Kind: pb.LeaseKind_LEASE_KIND_PROCESS, Stage: 1, Context: "digest",
+		Splits: []*pb.Split{
+			{Fragment: 0, From: 0, To: 1, Source: goodPlan().GetFragments()[0]},
+			{Fragment: 1, From: 3, To: 7, Source: goodPlan().GetFragments()[1]},
+		},
+		Inputs:   []*pb.OutputRef{{Id: "o", Worker: "w", Kind: pb.OutputKind_OUTPUT_KIND_ARROW, Bytes: 5, Records: 6, Path: "/p", Job: 1}},
+		Position: 1, EndPosition: 8, Timeout: durationpb.New(time.Minute), Alone: true, MaySkip: 9, CreditBytes: 10,
+	}
+	if !proto.Equal(m, want) {
+		t.Errorf("the lease is\n%v\nwant\n%v", m, want)
+	}
+	back := heldLease(m.GetFence(), m)
+	l.Splits, l.Timeout, l.MaySkip = nil, 0, 0 // nobody looks at them
+	if back.Fence != l.Fence || back.From != l.From || back.To != l.To || back.Bytes != l.Bytes || back.Inputs[0] != l.Inputs[0] {
+		t.Errorf("it came back as %+v", back)
 	}
 }
 

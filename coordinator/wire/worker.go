@@ -42,6 +42,8 @@ func heldLease(fence *pb.Fence, l *pb.Lease) ledger.Lease {
 		Stage: int(l.GetStage()),
 		From:  ledger.Position(l.GetPosition()),
 		To:    ledger.Position(l.GetEndPosition()),
+		Alone: l.GetAlone(),
+		Bytes: l.GetCreditBytes(),
 	}
 	for _, in := range l.GetInputs() {
 		held.Inputs = append(held.Inputs, output(in))

@@ -92,7 +92,9 @@ func (r *run) leaveMerge(b *batch) {
 	}
 	r.merging--
 	for _, e := range b.inputs {
-		e.pinned = false
+		if e.merge == b {
+			e.merge = nil
+		}
 	}
 	b.inputs = nil
 }

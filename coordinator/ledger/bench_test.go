@@ -61,7 +61,8 @@ func (m *mill) start(n int64) {
 			Fragments: []ledger.Fragment{{Unit: ledger.UnitBytes, Extent: n, SizeBytes: n}},
 			Stages: []ledger.Stage{{
 				Input: ledger.InputSource, Output: ledger.OutputBytes,
-				Cut: ledger.Cut{Rule: ledger.CutBatches, Size: n},
+				Mergeable: true,
+				Cut:       ledger.Cut{Rule: ledger.CutBatches, Size: n},
 			}},
 		},
 	}})
@@ -158,4 +159,27 @@ func heap() int64 {
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
 	return int64(s.HeapAlloc)
+}
+
+// TestMergedOutputsTakeNoMemory runs very many batches with outputs through a
+// worker that merges them: what the ledger keeps does not grow with them.
+func TestMergedOutputsTakeNoMemory(t *testing.T) {
+	const batches = 50_000
+	m := newMill(1, 4)
+	m.start(batches)
+	m.step(ledger.CreditGranted{Worker: workerName(0), Session: 1, Batches: 8, Bytes: 8})
+	for i := 0; len(m.leases) > 0; i++ {
+		g := m.take()
+		m.step(ledger.OutcomeReported{Worker: g.Worker, Session: 1, Outcome: ledger.Outcome{
+			Fence: g.Lease.Fence, Class: ledger.OutcomeDone, Elapsed: time.Millisecond,
+			Output: ledger.Output{ID: ledger.OutputID(fmt.Sprintf("o%d", i)), Bytes: 1},
+		}})
+		m.step(ledger.CreditGranted{Worker: g.Worker, Session: 1, Batches: 1, Bytes: 1})
+		if entries, live, timers := m.l.Size(); entries > 400 || live > 100 || timers > 100 {
+			t.Fatalf("after %d leases: %d entries, %d batches, %d timers", i, entries, live, timers)
+		}
+	}
+	if v, _ := m.l.Job(1, m.at); v.State != ledger.StateDone || v.Stats.BatchesDone != batches {
+		t.Errorf("the job is in state %d with %d batches done", v.State, v.Stats.BatchesDone)
+	}
 }

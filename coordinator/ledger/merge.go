@@ -46,7 +46,12 @@ func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 
 // free says whether an output is a worker's, and nobody has plans with it.
 func (l *Ledger) free(e *entry, w WorkerID) bool {
-	return !e.pinned && !e.losing && e.out.Worker == w
+	return !e.busy() && e.out.Worker == w
+}
+
+// busy says whether somebody has plans with an output.
+func (e *entry) busy() bool {
+	return e.merge != nil || e.told || e.reading || e.losing
 }
 
 // merge makes a batch that merges neighbouring entries, for the worker that
@@ -73,7 +78,7 @@ func (l *Ledger) merge(r *run, k *work, first, last *entry) {
 func (b *batch) take(first, last *entry) {
 	b.from, b.to = first.from, last.to
 	for e := first; ; e = e.place.next.val {
-		e.pinned = true
+		e.merge = b
 		b.inputs = append(b.inputs, e)
 		if e == last {
 			return
@@ -135,7 +140,7 @@ func (l *Ledger) offerMerges(w *worker) {
 		return
 	}
 	for e := range held.all() {
-		if r := l.runs[e.job.id]; r != nil && !e.pinned && r.job.state == StateRunning {
+		if r := l.runs[e.job.id]; r != nil && !e.busy() && r.job.state == StateRunning {
 			l.considerMerge(r, &r.stages[e.stage], e)
 		}
 	}
@@ -172,7 +177,7 @@ func (l *Ledger) mergeRuns(r *run, k *work) {
 			l.merge(r, k, first, last)
 		}
 		first, last, n = e, e, 1
-		if e.pinned || e.losing {
+		if e.busy() {
 			n = 0
 		}
 	}

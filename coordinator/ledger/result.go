@@ -33,7 +33,7 @@ func (l *Ledger) untell(r *run) {
 			return
 		}
 		if e.told {
-			e.told, e.pinned = false, false
+			e.told = false
 		}
 	}
 }
@@ -85,24 +85,20 @@ func (l *Ledger) tell(r *run, e *entry) bool {
 	case e.to <= r.reading.delivered: // made again after it had arrived
 		l.consume(e)
 		return true
-	case e.pinned && !l.unpin(r, e):
+	case e.merge != nil && !l.unpin(e):
 		return false
 	}
-	e.told, e.pinned = true, true
+	e.told = true
 	return true
 }
 
-// unpin frees an output from a merge that has not begun.
-func (l *Ledger) unpin(r *run, e *entry) bool {
-	for b := range r.all.all() {
-		if b.kind == LeaseMerge && b.from <= e.from && e.to <= b.to && b.work.index == e.stage {
-			if b.phase == batchReady || b.phase == batchBacksOff {
-				l.drop(b)
-				return true
-			}
-			return false
-		}
+// unpin frees an output from a merge, unless that has begun.
+func (l *Ledger) unpin(e *entry) bool {
+	b := e.merge
+	if b.phase != batchReady && b.phase != batchBacksOff {
+		return false
 	}
+	l.drop(b)
 	return true
 }
 
@@ -131,7 +127,7 @@ func (l *Ledger) followRead(f *ResultRead) {
 		return
 	}
 	l.dropDropped()
-	e.told, e.pinned, e.reading = false, false, false
+	e.told, e.reading = false, false
 	if p := r.reading; p != nil && told {
 		p.ahead--
 	}

@@ -81,7 +81,7 @@ func (l *Ledger) resume(j *job) {
 	}
 	for i := range j.stages {
 		for e := range j.stages[i].order.all() {
-			e.pinned, e.losing, e.told, e.reading = false, false, false, false // of a leader before
+			e.merge, e.losing, e.told, e.reading = nil, false, false, false // of a leader before
 			if e.out.ID != "" {
 				l.presence(e.out.Worker)
 			}

@@ -102,15 +102,17 @@ type entry struct {
 	from, to Position
 	batches  int64
 	level    uint8 // how often it was merged
-	pinned   bool  // the leader has plans with the output
-	losing   bool  // its loss was proposed
-	told     bool  // it was told to the client that reads the result
-	reading  bool  // its delivery was proposed
 	out      Output
 	sum      Counters
 	elapsed  time.Duration
 	place    node[*entry] // in stage.order
 	held     node[*entry] // in State.holders
+
+	// The rest is the leader's.
+	merge   *batch // that has it for an input
+	losing  bool   // its loss was proposed
+	told    bool   // it was told to the client that reads the result
+	reading bool   // its delivery was proposed
 }
 
 // maxBlamed is how many workers are remembered that failed a range.

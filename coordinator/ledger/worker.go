@@ -78,9 +78,25 @@ func (l *Ledger) classOf(labels []Label, processors []string) *class {
 			return c
 		}
 	}
+	l.forgetClasses()
 	c := &class{labels: labels, processors: processors}
 	l.classes = append(l.classes, c)
 	return c
+}
+
+// forgetClasses forgets classes without workers.
+func (l *Ledger) forgetClasses() {
+	n := len(l.classes)
+	l.classes = slices.DeleteFunc(l.classes, func(c *class) bool { return c.workers == 0 })
+	if len(l.classes) == n {
+		return
+	}
+	for _, r := range l.runs {
+		r.planning.allowed, r.commit.allowed = nil, nil
+		for i := range r.stages {
+			r.stages[i].allowed = nil
+		}
+	}
 }
 
 // lacks returns the label or processor that a class lacks for a stage of a

@@ -196,7 +196,9 @@ func (b *book) durable(facts []ledger.Fact) {
 		case *ledger.JobPlanned:
 			b.planned(f)
 		case *ledger.PauseSet:
-			b.jobs[f.Job].paused = f.Paused
+			if j := b.jobs[f.Job]; !j.state.Over() {
+				j.paused = f.Paused
+			}
 		case *ledger.JobClosed:
 			b.closed(f)
 		case *ledger.RangeDone:

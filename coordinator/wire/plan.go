@@ -53,8 +53,8 @@ func stage(s *pb.StagePlan) ledger.Stage {
 			MaxFiles:   s.GetCut().GetMaxFiles(),
 			WholeFiles: s.GetCut().GetWholeFiles(),
 		},
-		Requires: s.GetRequires(),
-		Output:   ledger.OutputKind(s.GetOutput()),
+		Requires:  s.GetRequires(),
+		Output:    ledger.OutputKind(s.GetOutput()),
 		Mergeable: mergeable(s),
 		Payload:   marshal(s),
 	}

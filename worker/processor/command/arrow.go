@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -65,13 +67,37 @@ func partRecords(ctx context.Context, a *processor.Attempt, in processor.Input, 
 
 // told is a schema that says which batch its records are of.
 func told(schema *arrow.Schema, a *processor.Attempt, in processor.Input) *arrow.Schema {
-	keys := []string{"millrace_job", "millrace_stage", "millrace_batch", "millrace_attempt", "millrace_position", "millrace_file"}
+	keys := []string{
+		toldPrefix + "job", toldPrefix + "stage", toldPrefix + "batch",
+		toldPrefix + "attempt", toldPrefix + "position", toldPrefix + "file",
+	}
 	values := []string{
 		a.JobID, a.Stage, strconv.FormatUint(a.Batch, 10), strconv.FormatUint(uint64(a.Number), 10),
 		strconv.FormatInt(a.Position, 10), oneFile(in),
 	}
 	metadata := arrow.NewMetadata(keys, values)
 	return arrow.NewSchema(schema.Fields(), &metadata)
+}
+
+// toldPrefix begins what told adds to a schema's metadata.
+const toldPrefix = "millrace_"
+
+// untold takes what told added out of an answer: many programs pass the metadata
+// of their input on. The caller releases the result.
+func untold(batch arrow.RecordBatch) arrow.RecordBatch {
+	metadata := batch.Schema().Metadata()
+	var keys, values []string
+	for i, key := range metadata.Keys() {
+		if !strings.HasPrefix(key, toldPrefix) {
+			keys, values = append(keys, key), append(values, metadata.Values()[i])
+		}
+	}
+	if len(keys) == metadata.Len() {
+		batch.Retain()
+		return batch
+	}
+	rest := arrow.NewMetadata(keys, values)
+	return array.NewRecordBatch(arrow.NewSchema(batch.Schema().Fields(), &rest), batch.Columns(), batch.NumRows())
 }
 
 // emptyTypes are the types of columns that have no records; those that are not

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -34,6 +35,9 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 
 func (s *sink) WriteRecords(batch arrow.RecordBatch) error {
+	if keys := batch.Schema().Metadata().Keys(); len(keys) > 0 {
+		return fmt.Errorf("the schema has metadata of its input: %v", keys)
+	}
 	for row := range int(batch.NumRows()) {
 		var values []string
 		for _, c := range batch.Columns() {

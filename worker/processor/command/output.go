@@ -50,9 +50,11 @@ func copyArrow(from io.Reader, out processor.Output) (rows int64, err error) {
 	}
 	defer stream.Release()
 	for stream.Next() {
-		batch := stream.RecordBatch()
+		batch := untold(stream.RecordBatch())
 		rows += batch.NumRows()
-		if err := out.WriteRecords(batch); err != nil {
+		err := out.WriteRecords(batch)
+		batch.Release()
+		if err != nil {
 			return rows, &outputError{err}
 		}
 	}
@@ -62,6 +64,7 @@ func copyArrow(from io.Reader, out processor.Output) (rows int64, err error) {
 // outputError is a failure to pass on what a program wrote: not its own fault.
 type outputError struct{ error }
 
+// Unwrap is the failure itself.
 func (e *outputError) Unwrap() error { return e.error }
 
 // firstByte notes whether anything was read.

@@ -123,6 +123,18 @@ func TestStructsOfJSON(t *testing.T) {
 	}
 }
 
+func TestBadJSON(t *testing.T) {
+	in := inFile(t, "a.jsonl", `{"id":1}`+"\n\nnull\n"+`{"id":"x"}`+"\n{\"Note\":\"\xff\"}\n[]\n"+`{"id":2} {}`+"\n"+`{"id":3`)
+	a, out := newAttempt(t), &sink{}
+	a.maySkip = 6
+	if err := stepOf(t, shown(), mapPhase).Run(t.Context(), &a.Attempt, in, out); err != nil {
+		t.Fatal(err)
+	}
+	if out.text.String() != "1 0 - false 0\n" || len(a.bad) != 6 || a.bad[0].GetOffset() != 10 || a.bad[2].GetReason() != "invalid UTF-8" {
+		t.Errorf("got %q, bad %v", out.text.String(), a.bad)
+	}
+}
+
 // orders are Arrow records of types that are not quite the struct's.
 func orders() processor.Input {
 	schema := arrow.NewSchema([]arrow.Field{

@@ -119,6 +119,7 @@ func (e *env) protect(f func() error) (err error) {
 // are not its fault.
 type failed struct{ error }
 
+// Unwrap is the error itself.
 func (f *failed) Unwrap() error { return f.error }
 
 // called makes an error of the user's function known as such.

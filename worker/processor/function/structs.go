@@ -1,11 +1,14 @@
 package function
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -38,16 +41,28 @@ func structReader[R any](t reflect.Type) (reader[R], error) {
 // readJSON reads JSON lines as encoding/json does.
 func readJSON[R any](ctx context.Context, e *env, each func(R) error) error {
 	l := &lines{env: e, each: func(line []byte) error {
-		if len(strings.TrimSpace(string(line))) == 0 {
+		if len(bytes.TrimSpace(line)) == 0 {
 			return nil
 		}
 		var record R
-		if err := json.Unmarshal(line, &record); err != nil {
+		if err := unmarshal(line, &record); err != nil {
 			return e.Skip(e.bad(line, err.Error()))
 		}
 		return e.judge(line, each(record))
 	}}
 	return e.readText(ctx, l)
+}
+
+// unmarshal refuses also what encoding/json lets pass: null, which leaves a
+// record empty, and bytes that are no UTF-8, which it would replace.
+func unmarshal(line []byte, record any) error {
+	switch {
+	case bytes.Equal(bytes.TrimSpace(line), []byte("null")):
+		return errors.New("null is no record")
+	case !utf8.Valid(line):
+		return errors.New("invalid UTF-8")
+	}
+	return json.Unmarshal(line, record)
 }
 
 // rowReader reads records that have columns.

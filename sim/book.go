@@ -37,7 +37,7 @@ type seat struct {
 	slots    int
 	credit   int
 	bytes    int64
-	heard    ledger.Time // when it said something last
+	silent   bool // a lease of it ran out, and it has not been heard since
 	listed   map[ledger.Fence]ledger.Lease
 	outcomes map[ledger.Fence]bool // of the inventory, unanswered
 }
@@ -133,6 +133,7 @@ func (b *book) backedOff(at ledger.Time) ledger.Time {
 func (b *book) expire(at ledger.Time) {
 	for _, l := range slices.Clone(b.live) {
 		if at >= b.deadline(l) && !l.told {
+			l.seat.silent = l.seat.silent || !l.orphan
 			b.end(l, b.backedOff(at))
 		}
 	}
@@ -160,7 +161,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 // happened sees an event before the ledger does.
 func (b *book) happened(at ledger.Time, e ledger.Event) {
 	b.expire(at)
-	b.hears(at, e)
+	b.hears(e)
 	switch e := e.(type) {
 	case ledger.WorkerAttached:
 		b.attaching(e)
@@ -191,7 +192,7 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 }
 
 // hears notes that a worker has said something.
-func (b *book) hears(at ledger.Time, e ledger.Event) {
+func (b *book) hears(e ledger.Event) {
 	var s *seat
 	switch e := e.(type) {
 	case ledger.WorkerAttached:
@@ -204,7 +205,7 @@ func (b *book) hears(at ledger.Time, e ledger.Event) {
 		s = b.at(e.Worker, e.Session)
 	}
 	if s != nil {
-		s.heard = at
+		s.silent = false
 	}
 }
 

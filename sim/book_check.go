@@ -11,8 +11,7 @@ func (b *book) check(at ledger.Time) {
 	b.expire(at)
 	b.checkOnce()
 	for _, s := range b.seats {
-		silent := at >= s.heard.Add(b.w.law.ledger.Lease) // it may be dead
-		if s.attached && !s.draining && !silent && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
+		if s.attached && !s.draining && !s.silent && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
 			b.checkIdle(at, s)
 		}
 	}

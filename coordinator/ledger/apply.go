@@ -243,9 +243,7 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 	if f.Class == OutcomeInputGone && !slices.Contains(fail.gone, f.Worker) {
 		fail.gone = append(slices.Clip(fail.gone), f.Worker)
 	}
-	if !slices.Contains(fail.by, f.Worker) {
-		fail.by = append(slices.Clone(fail.by[max(0, len(fail.by)+1-maxBlamed):]), f.Worker)
-	}
+	fail.by = blame(fail.by, f.Worker)
 	g.forgive(f.From, f.To)
 	if f.SplitAt <= f.From || f.SplitAt >= f.To {
 		g.failed.put(f.From, fail)
@@ -257,6 +255,12 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 	g.failed.put(right.from, &right)
 	g.cap = max(left.to-left.from, right.to-right.from)
 	return true
+}
+
+// blame puts a worker at the end of those that failed lately.
+func blame(by []WorkerID, w WorkerID) []WorkerID {
+	rest := slices.DeleteFunc(slices.Clone(by), func(x WorkerID) bool { return x == w })
+	return append(rest[max(0, len(rest)+1-maxBlamed):], w)
 }
 
 func (s *State) outputsLost(f *OutputsLost) bool {

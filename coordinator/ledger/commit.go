@@ -210,9 +210,10 @@ func (l *Ledger) followLost(f *OutputsLost) {
 			r.stages[i].pending.add(0, r.stages[i].stage.total)
 		}
 	}
-	l.recommit(r)
+	r.commit.pending.add(0, 1)
 	l.restartReading(r)
 	l.moveOn(r)
+	l.touch(r)
 }
 
 // leaveLimbo takes up batches again whose inputs turned out not to be lost.
@@ -230,11 +231,6 @@ func (l *Ledger) stagesOf(r *run) []work {
 		return nil
 	}
 	return r.stages
-}
-
-// recommit makes the commit work again that a job had begun or ended.
-func (l *Ledger) recommit(r *run) {
-	r.commit.pending.add(0, 1)
 }
 
 // reads says whether a batch reads outputs of a stage, directly or not.

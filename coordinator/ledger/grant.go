@@ -180,7 +180,8 @@ func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 
 // avoids says whether a batch should rather go to another worker, while there
 // is another one: because this one did not find its input, or, for the time of
-// a lease, because it failed the batch before.
+// a lease, because it failed the batch before. When all have failed it, those
+// go first that did so longer ago.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
 	switch {
@@ -189,7 +190,11 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 	case slices.Contains(f.gone, w.id):
 		return l.elsewhere(b.run, b.work, f.gone)
 	}
-	return l.now < b.anybody && slices.Contains(f.by, w.id) && l.elsewhere(b.run, b.work, f.by)
+	i := slices.Index(f.by, w.id)
+	if i < 0 || l.now >= b.anybody {
+		return false
+	}
+	return l.elsewhere(b.run, b.work, f.by) || i == len(f.by)-1 && l.elsewhere(b.run, b.work, f.by[i:])
 }
 
 // elsewhere says whether a worker is attached that can run a stage and is not

@@ -83,6 +83,11 @@ func (l *Ledger) runFaults(r *run) error {
 		}
 		if b.kind == LeaseMerge {
 			merging++
+			for _, e := range b.inputs {
+				if b.phase <= batchLeased && (e.merge != b || e.place.in == nil) {
+					return fmt.Errorf("merge %d has an input that is not its own", b.id)
+				}
+			}
 		}
 	}
 	if leases != r.leases || merging != r.merging {

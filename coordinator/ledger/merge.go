@@ -6,11 +6,17 @@ func (r *run) mergeable(k *work) bool {
 	return k.plan != nil && k.plan.Mergeable && k.plan.Output != OutputFile
 }
 
+// begun says whether the one batch of a collect stage is leased or done.
+func (k *work) begun() bool { return k.pending.empty() && k.ready.len() == 0 }
+
 // considerMerge looks whether a new output completes a run of neighbours of
 // the same worker that are enough to be merged. A run holds nothing that was
 // merged more often than the new one, so that merges form a tree.
 func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 	if !r.mergeable(k) || k.stage.outputs <= l.cfg.MergeFanIn || r.job.state != StateRunning {
+		return
+	}
+	if k.index < r.job.last() && r.stages[k.index+1].begun() {
 		return
 	}
 	joins := func(x *entry) bool {
@@ -150,7 +156,7 @@ func (l *Ledger) offerMerges(w *worker) {
 // many for the collect that follows.
 func (l *Ledger) gather(r *run) {
 	k := r.current()
-	if k == nil || k.index <= 0 {
+	if k == nil || k.index <= 0 || k.begun() {
 		return
 	}
 	before := &r.stages[k.index-1]

@@ -65,13 +65,9 @@ func (a *app) benchLeases(ctx context.Context, batches uint64, slots int) error 
 		return failed(err)
 	}
 	defer folder.Remove()
-	log, err := a.logger(a.stderr)
-	if err != nil {
-		return err
-	}
 	cluster, err := embedded.Start(embedded.Config{
 		Slots: slots, MemoryBytes: embedded.DefaultMemory(), Folder: folder.Path,
-		Functions: functions, Version: version().Version, Logger: log,
+		Functions: functions, Version: version().Version, Logger: a.logger(a.stderr),
 	})
 	if err != nil {
 		return failed(err)

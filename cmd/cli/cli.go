@@ -56,7 +56,8 @@ type app struct {
 	functions      *function.Registry
 
 	json     bool   // JSON on standard output
-	logLevel string // of what is logged
+	logLevel string // as it was given
+	level    slog.Level
 }
 
 // failure is an error with the exit status that it means. A nil err says that
@@ -114,7 +115,12 @@ func (a *app) untilSignal() (context.Context, func()) {
 // interrupted says by which signal.
 type interrupted struct{ by os.Signal }
 
-func (i interrupted) Error() string { return "interrupted (" + i.by.String() + ")" }
+func (i interrupted) Error() string {
+	if i.by == os.Interrupt {
+		return "interrupted"
+	}
+	return "interrupted: " + i.by.String()
+}
 
 func (i interrupted) status() int {
 	if number, ok := i.by.(syscall.Signal); ok {
@@ -155,6 +161,8 @@ them on all cores, tries again what fails, and gathers the results in order.`,
   millrace run job.yaml`,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRunE: a.setLevel,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -180,11 +188,15 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 	}
 }
 
-// logger writes what coordinator and worker have to say.
-func (a *app) logger(to io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
-		return nil, usage("--log %s: one of debug, info, warn, error", a.logLevel)
+// setLevel reads --log.
+func (a *app) setLevel(*cobra.Command, []string) error {
+	if err := a.level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return usage("--log %s: one of debug, info, warn, error", a.logLevel)
 	}
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), nil
+	return nil
+}
+
+// logger writes what coordinator and worker have to say.
+func (a *app) logger(to io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: a.level}))
 }

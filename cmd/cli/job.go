@@ -73,9 +73,11 @@ func (r *job) refused(ctx context.Context, err error) error {
 	return failed(err)
 }
 
-// cancel asks for the job's end. Nobody waits for the answer: the watch tells.
+// cancel asks for the job's end. Nobody waits for the answer: the watch tells. A
+// job that has ended meanwhile is no harm.
 func (r *job) cancel(id, why string) {
-	if _, err := r.client.Cancel(context.Background(), id, why); err != nil {
+	_, err := r.client.Cancel(context.Background(), id, why)
+	if err != nil && api.CodeOf(err) != api.Conflict {
 		fmt.Fprintf(r.progress, "millrace: cancel the job: %v\n", err)
 	}
 }

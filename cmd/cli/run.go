@@ -203,17 +203,13 @@ func (r *job) within(ctx context.Context, folder *embedded.Folder) error {
 	if err := r.takeStdin(ctx, folder.Path); err != nil {
 		return err
 	}
-	log, err := r.app.logger(r.progress)
-	if err != nil {
-		return err
-	}
 	memory := r.memory()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memory)
 	}
 	cluster, err := embedded.Start(embedded.Config{
 		Slots: r.options.slots, MemoryBytes: memory, Folder: folder.Path, Labels: r.spec.GetLabels(),
-		Functions: r.app.functions, Version: version().Version, Logger: log,
+		Functions: r.app.functions, Version: version().Version, Logger: r.app.logger(r.progress),
 	})
 	if err != nil {
 		return failed(err)

@@ -152,11 +152,7 @@ func (r *Scanned) starts(at, n int) {
 func (d *Dialect) stepCounting(s State, text []byte, i int, r *Scanned) State {
 	next := d.next[s][text[i]]
 	if text[i] == '\n' {
-		if next == RecordStart {
-			r.starts(i+1, 1)
-		} else {
-			r.Inside++
-		}
+		r.newline(next, i)
 	}
 	return next
 }
@@ -207,6 +203,15 @@ func (d *Dialect) leapQuoted(text []byte, i int, r *Scanned) int {
 	}
 	r.Inside += bytes.Count(text[i:j], newline)
 	return j
+}
+
+// newline notes a newline at i that led to a state.
+func (r *Scanned) newline(to State, i int) {
+	if to == RecordStart {
+		r.starts(i+1, 1)
+	} else {
+		r.Inside++
+	}
 }
 
 // RecordEnd is how many bytes the first record of text has, its newline

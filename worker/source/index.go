@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/bits"
+	"slices"
 	"sync"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -157,21 +158,26 @@ func indexError(f *pb.Fragment, err error) error {
 // chunk is what a piece of a file does to each state that it may begin in.
 type chunk [format.States]format.Scanned
 
-// look composes the automaton over a piece of text. States that meet are
-// followed together from there.
+// look composes the automaton over a piece of text. States that meet in its
+// first bytes are followed together from there: most often two remain, that
+// of quoted text and that of all other.
 func (x *indexer) look(text []byte) chunk {
 	const head = 8
 	var c chunk
 	n := min(head, len(text))
-	var rest [len(c)]*format.Scanned
+	var met []format.State
 	for s := range c {
 		c[s] = x.dialect.Scan(format.State(s), text[:n])
-		met := c[s].End
-		if rest[met] == nil {
-			r := x.dialect.Scan(met, text[n:])
-			rest[met] = &r
+		if !slices.Contains(met, c[s].End) {
+			met = append(met, c[s].End)
 		}
-		c[s] = join(c[s], *rest[met], n)
+	}
+	var rest chunk
+	for _, s := range met {
+		rest[s] = x.dialect.Scan(s, text[n:])
+	}
+	for s := range c {
+		c[s] = join(c[s], rest[c[s].End], n)
 	}
 	return c
 }

@@ -31,7 +31,7 @@ type Opener func(path string) (File, error)
 
 // Options says how a source is reached.
 type Options struct {
-	// Open opens files; os.Open when nil.
+	// Open opens files; plainly when nil.
 	Open Opener
 	// Threads that may work at once; as many as there are cores when 0.
 	Threads int
@@ -41,7 +41,7 @@ func (o Options) open(path string) (File, error) {
 	if o.Open != nil {
 		return o.Open(path)
 	}
-	return os.Open(path)
+	return openFile(path)
 }
 
 func (o Options) threads() int {

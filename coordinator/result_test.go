@@ -217,6 +217,31 @@ func TestReattachedWorkerIsAskedAgain(t *testing.T) {
 	})
 }
 
+func TestOutputsOfWorkerThatIsGoneAreMadeElsewhere(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		gone := w.attach("gone", 1)
+		told := w.runJob(gone, 3, func(i int64) []byte { return fmt.Appendf(nil, "%d", i) })
+		for range 3 {
+			gone.ack()
+		}
+		read := w.readAll(told.GetId())
+		first := gone.sent()
+		w.must(gone.upload(first, 10))
+		gone.hangUp()
+		other := w.attach("other", 1)
+		other.credit(10)
+		for range 2 {
+			l := other.grant()
+			other.done(l, fmt.Appendf(nil, "%d", l.GetPosition()))
+		}
+		go other.serve()
+		if r := <-read; r.err != nil || string(r.data) != "012" {
+			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+		w.until(told.GetId(), pb.JobState_JOB_STATE_DONE)
+	})
+}
+
 func TestOneReaderAtATime(t *testing.T) {
 	inWorld(t, Config{MaxReaders: 1}, func(w *world) {
 		f := w.attach("w1", 1)

@@ -232,6 +232,14 @@ func (b *book) heard(s *seat, o ledger.Outcome, l *leaseBook) {
 		skips: o.Counters.RecordsSkipped, seat: s}
 	if l != nil {
 		l.told = true
+		b.mergeFailed(l, o.Class)
+	}
+}
+
+// mergeFailed counts what no durable fact tells.
+func (b *book) mergeFailed(l *leaseBook, c ledger.OutcomeClass) {
+	if j := b.jobs[l.fence.Job]; j != nil && l.kind == ledger.LeaseMerge && !won(c) {
+		j.spent[tried{l.stage, l.span}]++
 	}
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,7 +16,7 @@ import (
 
 // explain tells the plan of a job that was only planned.
 func (r *job) explain(last *pb.Job) error {
-	told, err := r.client.Explain(context.Background(), last.GetId())
+	told, err := r.client.Explain(r.alive, last.GetId())
 	if err != nil {
 		return failed(err)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ type job struct {
 	out      *output
 	progress *progress
 	client   *api.Client
-	started  time.Time // when it was submitted
+	alive    context.Context // ends with what runs the job
+	started  time.Time       // when it was submitted
 }
 
 // follow submits the job, passes its result on, and tells how it ended. A signal
@@ -47,7 +49,7 @@ func (r *job) follow(ctx context.Context) error {
 	last := <-watched
 	r.progress.stop()
 	if last.err != nil {
-		return failed(last.err)
+		return failed(cmp.Or(context.Cause(r.alive), last.err))
 	}
 	return r.ended(ctx, last.job, broken)
 }
@@ -76,7 +78,7 @@ func (r *job) refused(ctx context.Context, err error) error {
 // cancel asks for the job's end. Nobody waits for the answer: the watch tells. A
 // job that has ended meanwhile is no harm.
 func (r *job) cancel(id, why string) {
-	_, err := r.client.Cancel(context.Background(), id, why)
+	_, err := r.client.Cancel(r.alive, id, why)
 	if err != nil && api.CodeOf(err) != api.Conflict {
 		fmt.Fprintf(r.progress, "millrace: cancel the job: %v\n", err)
 	}
@@ -90,7 +92,7 @@ type watchedJob struct {
 
 func (r *job) watch(id string) watchedJob {
 	var last watchedJob
-	for job, err := range r.client.Watch(context.Background(), id) {
+	for job, err := range r.client.Watch(r.alive, id) {
 		if err != nil {
 			return watchedJob{last.job, err}
 		}
@@ -103,7 +105,7 @@ func (r *job) watch(id string) watchedJob {
 // pass reads the result and writes it. What ends a job ends its result too, and
 // is told by the job.
 func (r *job) pass(id string) error {
-	result, err := r.client.Result(context.Background(), id)
+	result, err := r.client.Result(r.alive, id)
 	if err != nil {
 		return err
 	}

@@ -214,7 +214,7 @@ func (r *job) within(ctx context.Context, folder *embedded.Folder) error {
 	if err != nil {
 		return failed(err)
 	}
-	r.client = cluster.Client
+	r.client, r.alive = cluster.Client, cluster.Alive()
 	err = r.follow(ctx)
 	if closed := cluster.Close(); closed != nil && err == nil {
 		err = failed(closed)

@@ -55,10 +55,18 @@ type Cluster struct {
 	listener *bufconn.Listener
 	server   *grpc.Server
 	conns    []*grpc.ClientConn
-	cancel   context.CancelFunc
+	alive    context.Context
+	end      context.CancelCauseFunc
 	ended    chan error // one for each of parts
 	parts    int
 }
+
+// errClosed ends what Close stops.
+var errClosed = errors.New("the embedded cluster is closed")
+
+// Alive ends when Close is called, or when a part has ended by itself, which is
+// the cause then: nothing goes on without it.
+func (c *Cluster) Alive() context.Context { return c.alive }
 
 // Start starts both. They run until Close.
 func Start(config Config) (*Cluster, error) {
@@ -66,15 +74,13 @@ func Start(config Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Cluster{
-		listener: bufconn.Listen(pipeBytes), cancel: cancel, ended: make(chan error, 3),
-	}
+	c := &Cluster{listener: bufconn.Listen(pipeBytes), ended: make(chan error, 3)}
+	c.alive, c.end = context.WithCancelCause(context.Background())
 	c.server = grpc.NewServer(boss.ServerOptions()...)
 	boss.Register(c.server)
-	c.run(func() error { return boss.Run(ctx) })
-	c.run(func() error { return c.server.Serve(c.listener) })
-	if err := c.join(ctx, config); err != nil {
+	c.run("coordinator", func() error { return boss.Run(c.alive) })
+	c.run("server", func() error { return c.server.Serve(c.listener) })
+	if err := c.join(config); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -82,7 +88,7 @@ func Start(config Config) (*Cluster, error) {
 
 // join makes the worker and the client, each with a connection of its own, so
 // that a result never stands in a lease's way.
-func (c *Cluster) join(ctx context.Context, config Config) error {
+func (c *Cluster) join(config Config) error {
 	forWorker, err := c.dial()
 	if err != nil {
 		return err
@@ -100,7 +106,7 @@ func (c *Cluster) join(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	c.run(func() error { return hand.Run(ctx) })
+	c.run("worker", func() error { return hand.Run(c.alive) })
 	return nil
 }
 
@@ -121,29 +127,47 @@ func (c *Cluster) dial() (*grpc.ClientConn, error) {
 	return conn, err
 }
 
-func (c *Cluster) run(part func() error) {
+// run runs a part. One that ends before Close takes the others with it.
+func (c *Cluster) run(name string, part func() error) {
 	c.parts++
-	go func() { c.ended <- part() }()
+	go func() {
+		err := part()
+		c.end(fmt.Errorf("the embedded %s has ended: %w", name, err))
+		c.ended <- err
+	}()
 }
 
 // Close stops everything at once, and returns when all of it has ended. The
-// error is what a part had to say but that it was stopped.
+// error is why a part had ended before.
 func (c *Cluster) Close() error {
-	c.cancel()
+	c.end(errClosed)
 	for _, conn := range c.conns {
 		conn.Close() // what it says of streams that end is what was asked for
 	}
 	c.server.Stop()
 	var faults []error
 	for range c.parts {
-		if err := <-c.ended; err != nil && !stopped(err) {
-			faults = append(faults, err)
-		}
+		faults = append(faults, besidesStop(<-c.ended))
 	}
 	return errors.Join(faults...)
 }
 
+// besidesStop is what there is in an error but that Close was called.
+func besidesStop(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var left []error
+		for _, e := range joined.Unwrap() {
+			left = append(left, besidesStop(e))
+		}
+		return errors.Join(left...)
+	}
+	if stopped(err) {
+		return nil
+	}
+	return err
+}
+
 // stopped says whether err is only that Close was called.
 func stopped(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, grpc.ErrServerStopped)
+	return errors.Is(err, errClosed) || errors.Is(err, context.Canceled) || errors.Is(err, grpc.ErrServerStopped)
 }

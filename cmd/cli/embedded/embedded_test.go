@@ -1,9 +1,15 @@
 package embedded
 
 import (
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
+
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/processor/function"
 )
 
 func TestFolderLeavesNothingBehind(t *testing.T) {
@@ -73,5 +79,46 @@ func TestGroupMemoryIsWhatTheTightestGroupLeaves(t *testing.T) {
 func TestDefaultMemoryIsBounded(t *testing.T) {
 	if m := DefaultMemory(); m < minDefaultMemory || m > maxDefaultMemory {
 		t.Errorf("%d bytes", m)
+	}
+}
+
+func TestClusterRunsAJobAndEnds(t *testing.T) {
+	functions, err := function.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := Start(Config{Slots: 2, MemoryBytes: minDefaultMemory, Folder: t.TempDir(), Functions: functions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := cluster.Client.Submit(t.Context(), &pb.JobSpec{
+		Source: &pb.Source{Range: &pb.IntegerRange{To: 10}},
+		Stages: []*pb.Stage{{Processor: &pb.Stage_Command{Command: "cat"}}},
+		Batch:  &pb.Batching{Batches: 2},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := cluster.Client.Result(t.Context(), job.GetId())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(result); err != nil || string(got) != "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := cluster.Close(); err != nil {
+		t.Error(err)
+	}
+	if !errors.Is(context.Cause(cluster.Alive()), errClosed) {
+		t.Errorf("ended by %v", context.Cause(cluster.Alive()))
+	}
+	if _, err := cluster.Client.Get(t.Context(), job.GetId()); err == nil {
+		t.Error("it answers still")
+	}
+}
+
+func TestWrongConfigIsRefused(t *testing.T) {
+	if _, err := Start(Config{Slots: 0, Folder: t.TempDir()}); err == nil {
+		t.Error("no slots, no memory, and no error")
 	}
 }

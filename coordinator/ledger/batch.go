@@ -1,5 +1,7 @@
 package ledger
 
+import "time"
+
 // batch is a range that was leased and is not done, and its lease.
 type batch struct {
 	run      *run
@@ -22,8 +24,9 @@ type batch struct {
 	fence   Fence
 	worker  *worker // who has it, or who is to merge
 	granted Time
-	cost    int64 // what its job was charged for it, in nanoseconds
-	started bool  // the worker has said so
+	cost    int64         // what its job was charged for it, in nanoseconds
+	ran     time.Duration // how long, as far as known when it has failed
+	started bool          // the worker has said so
 	alone   bool
 	thief   *worker // for whom it was asked back
 	owed    bool    // its worker reported an outcome, and wants an answer
@@ -121,6 +124,9 @@ func (l *Ledger) unlease(b *batch, elapsed int64) {
 	b.place.leave()
 	if r.leases--; r.leases < 0 {
 		panic("ledger: a lease ended twice")
+	}
+	if b.alone {
+		elapsed *= int64(w.slots)
 	}
 	l.charge(r, elapsed-b.cost)
 	b.cost = 0

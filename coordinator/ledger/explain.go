@@ -149,7 +149,7 @@ func (l *Ledger) explainStage(r *run, k *work, at Time) (waits []Wait) {
 		}
 	}
 	if failed > 0 {
-		waits = append(waits, Wait{Kind: WaitBackoff, N: failed, Until: first, For: first.Sub(at)})
+		waits = append(waits, Wait{Kind: WaitBackoff, N: failed, Until: first, For: max(first.Sub(at), 0)})
 	}
 	if leased > 0 && k.pending.empty() {
 		waits = append(waits, Wait{Kind: WaitLeases, N: leased})

@@ -244,7 +244,7 @@ func (l *Ledger) grant(b *batch, w *worker) {
 func (l *Ledger) hand(b *batch, w *worker) {
 	b.phase = batchLeased
 	b.worker, b.granted = w, l.now
-	b.started, b.owed, b.undone = false, false, false
+	b.started, b.owed, b.undone, b.ran = false, false, false, 0
 	w.leases.push(&b.place)
 	w.alone = w.alone || b.alone
 	b.run.leases++

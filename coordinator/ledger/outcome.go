@@ -30,6 +30,7 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 		l.done(w, b, o)
 	default:
 		b.owed = true
+		b.ran = o.Elapsed
 		l.fail(b, o.Class, o.Failure)
 	}
 	l.change(b.run)
@@ -127,7 +128,10 @@ func (l *Ledger) fail(b *batch, class OutcomeClass, failure []byte) {
 }
 
 func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why string) {
-	l.unlease(b, 0)
+	if class == OutcomeExpired {
+		b.ran = l.now.Sub(b.granted)
+	}
+	l.unlease(b, int64(b.ran))
 	b.phase = batchFailing
 	if b.kind == LeaseMerge {
 		l.mergeFailed(b, class, failure)

@@ -1,0 +1,105 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+)
+
+// class is all workers that can run the same.
+type class struct {
+	labels     []Label
+	processors []string
+	hungry     [hungers]list[*worker]
+	over       list[*worker] // they have leases that wait for a slot
+	slots      int
+	workers    int // attached
+	draining   int // of them
+	silent     int // of the rest
+}
+
+// able is how many workers may be given leases.
+func (c *class) able() int { return c.workers - c.draining - c.silent }
+
+// classOf returns the class of workers with labels and processors. Classes are
+// few, and attaching is rare.
+func (l *Ledger) classOf(labels []Label, processors []string) *class {
+	labels, processors = slices.Clone(labels), slices.Clone(processors)
+	slices.SortFunc(labels, func(a, b Label) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(processors)
+	for _, c := range l.classes {
+		if slices.Equal(c.labels, labels) && slices.Equal(c.processors, processors) {
+			return c
+		}
+	}
+	l.forgetClasses()
+	c := &class{labels: labels, processors: processors}
+	l.classes = append(l.classes, c)
+	return c
+}
+
+// forgetClasses forgets classes without workers.
+func (l *Ledger) forgetClasses() {
+	n := len(l.classes)
+	l.classes = slices.DeleteFunc(l.classes, func(c *class) bool { return c.workers == 0 })
+	if len(l.classes) == n {
+		return
+	}
+	for _, r := range l.runs {
+		r.planning.allowed, r.commit.allowed = nil, nil
+		for i := range r.stages {
+			r.stages[i].allowed = nil
+		}
+	}
+}
+
+// lacks returns the label or processor that a class lacks for a stage of a
+// job, empty when it can run it.
+func (c *class) lacks(r *run, k *work) (label Label, processor string, ok bool) {
+	for _, want := range r.job.settings.Labels {
+		if !slices.Contains(c.labels, want) {
+			return want, "", false
+		}
+	}
+	requires := r.job.settings.PlanRequires
+	if k.index == commitStage {
+		requires = nil
+	} else if k.plan != nil {
+		requires = k.plan.Requires
+	}
+	for _, want := range requires {
+		if _, found := slices.BinarySearch(c.processors, want); !found {
+			return Label{}, want, false
+		}
+	}
+	return Label{}, "", true
+}
+
+// allows says whether a class can run a stage.
+func (l *Ledger) allows(r *run, k *work, c *class) bool {
+	can, known := k.allowed[c]
+	if !known {
+		if k.allowed == nil {
+			k.allowed = map[*class]bool{}
+		}
+		_, _, can = c.lacks(r, k)
+		k.allowed[c] = can
+	}
+	return can
+}
+
+// slotsFor returns how many slots there are for a stage, at least 1.
+func (l *Ledger) slotsFor(r *run, k *work) int {
+	if k.fleet != l.fleet {
+		k.fleet, k.slots = l.fleet, 0
+		for _, c := range l.classes {
+			if l.allows(r, k, c) {
+				k.slots += c.slots
+			}
+		}
+	}
+	slots := k.slots
+	if limit := int(r.job.settings.MaxConcurrency); limit > 0 {
+		slots = min(slots, limit)
+	}
+	return max(slots, 1)
+}

@@ -22,6 +22,8 @@ type traits struct {
 	first string
 	// stream says that Arrow data isn't in the file format.
 	stream bool
+	// document says that JSON isn't an object a line.
+	document bool
 }
 
 // byName is what a file's name says.
@@ -111,6 +113,15 @@ func isObject(b []byte) bool {
 			return len(b) > 1 && (err == io.EOF || err == io.ErrUnexpectedEOF)
 		}
 	}
+}
+
+// isDocument says that JSON text begins as an array, or as an object that
+// goes on behind the first line.
+func isDocument(b []byte) bool {
+	b = bytes.TrimLeft(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), " \t\r\n")
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	line = bytes.TrimSpace(line)
+	return bytes.HasPrefix(line, []byte("[")) || string(line) == "{"
 }
 
 // merge is what a file is, by what its name and its content say; the content

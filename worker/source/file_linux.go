@@ -81,10 +81,17 @@ type rawInfo struct {
 	stat syscall.Stat_t
 }
 
+// Name is the last part of its path.
 func (i *rawInfo) Name() string { return filepath.Base(i.path) }
-func (i *rawInfo) Size() int64  { return i.stat.Size }
-func (i *rawInfo) IsDir() bool  { return i.Mode().IsDir() }
-func (i *rawInfo) Sys() any     { return &i.stat }
+
+// Size is in bytes.
+func (i *rawInfo) Size() int64 { return i.stat.Size }
+
+// IsDir says that it is a folder.
+func (i *rawInfo) IsDir() bool { return i.Mode().IsDir() }
+
+// Sys is what the system said.
+func (i *rawInfo) Sys() any { return &i.stat }
 
 // Mode says whether it is a folder or a file; nobody asks for more.
 func (i *rawInfo) Mode() fs.FileMode {

@@ -120,6 +120,7 @@ func (d *decompressor) gzip(raw io.Reader) error {
 
 type eof struct{}
 
+// Read is at the end.
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (d *decompressor) zstd(raw io.Reader) error {
@@ -179,6 +180,7 @@ func compressionName(c pb.Compression) string {
 	return "plain"
 }
 
+// Close ends the reading.
 func (d *decompressor) Close() error {
 	d.release()
 	d.release = func() {}

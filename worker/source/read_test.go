@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -237,6 +238,30 @@ func TestCompressed(t *testing.T) {
 				t.Errorf("%s: %d bytes, %v", name, len(got), err)
 			}
 		}
+	}
+}
+
+// twoBzips is "a,b\n1,2\n" and "3,4\n", compressed by bzip2 one behind the other.
+const twoBzips = "425a6839314159265359bf87407f00000359000010000430003000200030c00869b28823278bb9229c28485fc3a0" +
+	"3f80425a68393141592653592d9fe7360000015800001000040c002000219a68334d173c5dc914e14240b67f9cd8"
+
+func TestBzip2(t *testing.T) {
+	data, err := hex.DecodeString(twoBzips)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := files(write(t, filepath.Join(t.TempDir(), "x.csv.bz2"), string(data)))
+	fragments, s := planned(t, src)
+	if got, err := readPart(t, reader(src, s).Parts(wholes(fragments))[0]); got != "1,2\n3,4\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	src = files(write(t, filepath.Join(t.TempDir(), "x.csv.bz2"), string(data[:len(data)-9])))
+	fragments, s, err = plan(t, src)
+	if err == nil {
+		_, err = readPart(t, reader(src, s).Parts(wholes(fragments))[0])
+	}
+	if class(err) != pb.OutcomeClass_OUTCOME_CLASS_FATAL {
+		t.Errorf("got %v", err)
 	}
 }
 

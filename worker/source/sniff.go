@@ -79,8 +79,11 @@ func (s *sniffer) peek(i int) error {
 		t.format = s.source.GetFormat()
 	}
 	t.stream = len(head) > 0 && !strings.HasPrefix(string(head), "ARROW1")
-	if t.format == pb.Format_FORMAT_CSV {
+	switch t.format {
+	case pb.Format_FORMAT_CSV:
 		t.first = firstLine(head)
+	case pb.Format_FORMAT_JSON:
+		t.document = isDocument(head)
 	}
 	s.traits[i] = t
 	return nil
@@ -217,10 +220,24 @@ func (s *sniffer) describe() (*Sniffed, error) {
 	switch s.result.Format {
 	case pb.Format_FORMAT_LINES:
 		s.result.Columns = []*pb.Column{{Name: "line", Type: "VARCHAR"}, {Name: "file", Type: "VARCHAR"}, {Name: "offset", Type: "BIGINT"}}
+	case pb.Format_FORMAT_JSON:
+		s.noteDocuments()
 	case pb.Format_FORMAT_CSV:
 		if err := s.csv(); err != nil {
 			return nil, err
 		}
 	}
 	return &s.result, nil
+}
+
+// noteDocuments says it when a file isn't an object a line. That is no error:
+// a program may well read it whole.
+func (s *sniffer) noteDocuments() {
+	for i, t := range s.traits {
+		if t.document {
+			s.result.Notes = append(s.result.Notes, s.fragments[i].GetPath()+
+				" isn't one JSON object a line, as records must be: jq -c '.[]' makes lines of an array, jq -c . of an object.")
+			return
+		}
+	}
 }

@@ -128,6 +128,15 @@ func TestHeadersOfAllFilesAreCompared(t *testing.T) {
 	}
 }
 
+func TestNoteOnJSONDocuments(t *testing.T) {
+	for text, want := range map[string]int{"[{\"a\":1}]": 1, "\ufeff{\n \"a\": 1\n}\n": 1, "{\"a\":1}\n": 0, "": 0} {
+		_, s := planned(t, files(write(t, filepath.Join(t.TempDir(), "x.json"), text)))
+		if len(s.Notes) != want {
+			t.Errorf("%q: %v", text, s.Notes)
+		}
+	}
+}
+
 func TestSample(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.csv"), "id,v\n1,\"x\ny\"\n2,z")
@@ -273,6 +282,21 @@ func TestArrow(t *testing.T) {
 	}
 	splits := append(cutAt(fragments[0], []int{2, 3, 8}), wholes(fragments)[1:]...)
 	checkNumbers(t, reader(src, s), splits, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 0, 1, 2, 3, 4})
+}
+
+func TestTruncatedArrow(t *testing.T) {
+	stream := numbers(t, true, 100, 100)
+	for _, n := range []int{len(stream) / 2, len(stream) - 100} {
+		path := write(t, filepath.Join(t.TempDir(), "x.arrows"), stream[:n])
+		fragments, s := planned(t, files(path))
+		var last error
+		for _, err := range reader(files(path), s).Parts(wholes(fragments))[0].Records(t.Context()) {
+			last = err
+		}
+		if class(last) != pb.OutcomeClass_OUTCOME_CLASS_FATAL || !strings.Contains(last.Error(), path) {
+			t.Errorf("%d of %d bytes: got %v", n, len(stream), last)
+		}
+	}
 }
 
 func checkNumbers(t *testing.T, r *Reader, splits []*pb.Split, want []int64) {

@@ -80,7 +80,9 @@ func (*Stream) Close() {}
 type TextStats struct {
 	Newlines, EmptyLines    int64
 	Quotes, CarriageReturns int64
+	QuotedNewlines          int64
+	OddQuotes               bool
 }
 
 // Add does nothing.
-func (*TextStats) Add([]byte, byte) {}
+func (*TextStats) Add([]byte, byte, byte) {}

@@ -2,55 +2,79 @@
 
 #include "scan.h"
 
-#include <string.h>
-
-// Vectors of GCC and Clang: comparisons give 0 or -1 in each lane.
-typedef uint8_t lanes __attribute__((vector_size(16)));
-
-// A lane counts to 255.
-#define ROUNDS 255
-
-static lanes load(const uint8_t *p) {
-  lanes v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-
-static uint64_t sum(lanes v) {
-  uint64_t n = 0;
-  for (int i = 0; i < 16; i++) n += v[i];
-  return n;
-}
-
-static void scan_byte(struct millrace_scan *s, uint8_t b, uint8_t quote) {
-  if (b == '\n') {
+static void scan_byte(struct millrace_scan *s, uint8_t b, uint8_t quote, uint8_t delimiter) {
+  if (b == quote) {
+    s->quotes++;
+    if (!s->inside && s->last != delimiter && s->last != '\n' && s->last != quote) s->odd = 1;
+    s->inside = !s->inside;
+  } else if (b == '\n') {
     s->newlines++;
-    if (s->last == '\n') s->empty++;
+    s->quoted_newlines += s->inside;
+    if (s->last == '\n' && !s->inside) s->empty++;
+  } else if (b == '\r') {
+    s->returns++;
   }
-  if (b == quote) s->quotes++;
-  if (b == '\r') s->returns++;
   s->last = b;
 }
 
-void millrace_scan_text(struct millrace_scan *s, const uint8_t *text, uint64_t n, uint8_t quote) {
-  if (n == 0) return;
-  scan_byte(s, text[0], quote);
-  uint64_t i = 1;
-  while (i + 16 <= n) {
-    lanes newlines = {0}, empty = {0}, quotes = {0}, returns = {0};
-    for (int round = 0; round < ROUNDS && i + 16 <= n; round++, i += 16) {
-      lanes v = load(text + i);
-      lanes newline = (lanes)(v == '\n');
-      newlines -= newline;
-      empty -= newline & (lanes)(load(text + i - 1) == '\n');
-      quotes -= (lanes)(v == quote);
-      returns -= (lanes)(v == '\r');
-    }
-    s->newlines += sum(newlines);
-    s->empty += sum(empty);
-    s->quotes += sum(quotes);
-    s->returns += sum(returns);
+#ifdef __SSE2__
+#include <emmintrin.h>
+
+// The bits of 64 bytes that are b.
+static inline uint64_t bits(const uint8_t *text, uint8_t b) {
+  __m128i want = _mm_set1_epi8((char)b);
+  uint64_t mask = 0;
+  for (int i = 0; i < 4; i++) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(text + 16 * i));
+    mask |= (uint64_t)(uint16_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, want)) << (16 * i);
   }
-  s->last = text[i - 1];
-  for (; i < n; i++) scan_byte(s, text[i], quote);
+  return mask;
 }
+
+// Counts ones without a processor's instruction for it, which not all have.
+static inline uint64_t ones(uint64_t x) {
+  x -= (x >> 1) & 0x5555555555555555u;
+  x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
+  return (((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u) >> 56;
+}
+
+// Each bit is the parity of the bits up to it.
+static inline uint64_t parity(uint64_t x) {
+  for (int shift = 1; shift < 64; shift *= 2) x ^= x << shift;
+  return x;
+}
+
+static void scan_block(struct millrace_scan *s, const uint8_t *text, uint8_t quote, uint8_t delimiter) {
+  uint64_t newlines = bits(text, '\n'), quotes = bits(text, quote), returns = bits(text, '\r');
+  uint64_t after_newline = newlines << 1 | (s->last == '\n');
+  uint64_t inside = s->inside ? ~(uint64_t)0 : 0;
+  if (quotes) {
+    inside ^= parity(quotes);
+    uint64_t opens = quotes & inside;
+    uint64_t fine = after_newline | quotes << 1 | bits(text, delimiter) << 1 | (s->last == delimiter || s->last == quote);
+    if (opens & ~fine) s->odd = 1;
+    s->quotes += ones(quotes);
+    s->inside = inside >> 63;
+  }
+  s->newlines += ones(newlines);
+  if (newlines & inside) s->quoted_newlines += ones(newlines & inside);
+  if (newlines & after_newline & ~inside) s->empty += ones(newlines & after_newline & ~inside);
+  if (returns) s->returns += ones(returns);
+  s->last = text[63];
+}
+
+void millrace_scan_text(struct millrace_scan *s, const uint8_t *text, uint64_t n, uint8_t quote, uint8_t delimiter) {
+  struct millrace_scan local = *s; // in registers
+  uint64_t i = 0;
+  for (; i + 64 <= n; i += 64) scan_block(&local, text + i, quote, delimiter);
+  for (; i < n; i++) scan_byte(&local, text[i], quote, delimiter);
+  *s = local;
+}
+
+#else
+
+void millrace_scan_text(struct millrace_scan *s, const uint8_t *text, uint64_t n, uint8_t quote, uint8_t delimiter) {
+  for (uint64_t i = 0; i < n; i++) scan_byte(s, text[i], quote, delimiter);
+}
+
+#endif

@@ -108,11 +108,11 @@ func (f *finder) one(ctx context.Context, rest *remainder, failed error) (badSpa
 			return f.span(rest, starts[i], starts[i+1], bad), nil
 		}
 	}
-	return f.halve(ctx, rest, starts, failed)
+	return f.halve(ctx, rest, starts)
 }
 
 // halve finds a bad record among lines that have one.
-func (f *finder) halve(ctx context.Context, rest *remainder, starts []int, failed error) (badSpan, error) {
+func (f *finder) halve(ctx context.Context, rest *remainder, starts []int) (badSpan, error) {
 	from, to := 0, len(starts)-1
 	for to-from > 1 {
 		middle := (from + to) / 2
@@ -121,19 +121,19 @@ func (f *finder) halve(ctx context.Context, rest *remainder, starts []int, faile
 			return badSpan{}, err
 		}
 		if bad != nil {
-			to, failed = middle, bad
-			continue
+			to = middle
+		} else {
+			from = middle
 		}
-		from = middle
 	}
-	if bad, err := f.try(ctx, rest.text[starts[from]:starts[to]]); err != nil {
+	bad, err := f.try(ctx, rest.text[starts[from]:starts[to]])
+	if err == nil && bad == nil {
+		err = f.last // bad only in company: nothing that we can name
+	}
+	if err != nil {
 		return badSpan{}, err
-	} else if bad == nil {
-		return badSpan{}, f.last // bad only in company: nothing that we can name
-	} else {
-		failed = bad
 	}
-	return f.span(rest, starts[from], starts[to], failed), nil
+	return f.span(rest, starts[from], starts[to], bad), nil
 }
 
 func (f *finder) span(rest *remainder, from, to int, err error) badSpan {

@@ -63,7 +63,7 @@ func (g *gathered) read() error {
 			return err
 		}
 		n, err := g.where.Read(space[:gatherStep])
-		g.stats.Add(space[:n], g.quote())
+		g.look(space[:n])
 		g.mem.Advance(n)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -133,13 +133,16 @@ func (g *gathered) locate(at int) (file string, offset int64) {
 	return g.parts[part].Name, offset
 }
 
-// count counts the records: the newlines where none can be quoted, and the
-// dialect's records otherwise.
+// count counts the records: the newlines outside quotes. Where a quote stands
+// for itself, the dialect says which those are.
 func (g *gathered) count() int64 {
 	text := g.mem.Bytes()
 	n := g.stats.Newlines
 	if g.dialect != nil && g.dialect.Quote != 0 && g.stats.Quotes > 0 {
-		n = int64(g.dialect.Scan(format.RecordStart, text).Records)
+		n -= g.stats.QuotedNewlines
+		if g.stats.OddQuotes || g.dialect.Escape != g.dialect.Quote {
+			n = int64(g.dialect.Scan(format.RecordStart, text).Records)
+		}
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		n++
@@ -152,26 +155,47 @@ func (g *gathered) count() int64 {
 
 // emptyLines counts the lines without anything in them, which DuckDB skips.
 func (g *gathered) emptyLines() int64 {
+	text := g.mem.Bytes()
 	n := g.stats.EmptyLines
+	if g.stats.OddQuotes {
+		n = pairs(text, "\n\n")
+		if bytes.HasPrefix(text, newline) {
+			n++
+		}
+	}
 	if g.stats.CarriageReturns > 0 {
-		n += int64(bytes.Count(g.mem.Bytes(), []byte("\n\r\n")))
-		if bytes.HasPrefix(g.mem.Bytes(), []byte("\r\n")) {
+		n += pairs(text, "\n\r\n")
+		if bytes.HasPrefix(text, []byte("\r\n")) {
 			n++
 		}
 	}
 	return n
 }
 
+// pairs counts how often newlines follow each other in the way given, each of
+// which may be the first of one and the second of another.
+func pairs(text []byte, pair string) (n int64) {
+	for {
+		i := bytes.Index(text, []byte(pair))
+		if i < 0 {
+			return n
+		}
+		n++
+		text = text[i+len(pair)-1:]
+	}
+}
+
 // recount looks at the text again, once it is another.
 func (g *gathered) recount() {
 	g.stats = duckdb.TextStats{}
-	g.stats.Add(g.mem.Bytes(), g.quote())
+	g.look(g.mem.Bytes())
 }
 
-// quote is the byte whose numbers are of interest.
-func (g *gathered) quote() byte {
+// look looks at a piece of the text.
+func (g *gathered) look(text []byte) {
 	if g.dialect == nil {
-		return '"'
+		g.stats.Add(text, 0, 0) // quotes don't matter in JSON lines
+		return
 	}
-	return g.dialect.Quote
+	g.stats.Add(text, g.dialect.Quote, g.dialect.Delimiter)
 }

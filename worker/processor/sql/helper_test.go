@@ -3,7 +3,6 @@
 package sql
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -133,5 +132,3 @@ func wantRows(t *testing.T, got []string, err error, want ...string) {
 		t.Errorf("rows:\n%s\nwant:\n%s", g, w)
 	}
 }
-
-var _ = bytes.Count

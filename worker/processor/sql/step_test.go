@@ -4,6 +4,8 @@ package sql
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -147,4 +149,22 @@ func TestLongRecords(t *testing.T) {
 	in.MaxRecordBytes = 8 << 20
 	rows, err = runQuery(t, newAttempt(t), "SELECT length(s) FROM batch", in)
 	wantRows(t, rows, err, "5242880", "0")
+}
+
+// Records are counted rightly, however quotes and newlines stand in them.
+func TestCountsRecords(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	pieces := []string{"a,1\n", "\"x\ny\",2\n", "\"q\"\"q\",3\n", "\"\",\n", "b,\"4\"\r\n", "\n", "\r\n", "\"" + strings.Repeat("long ", 20) + "\n\",5\n"}
+	for range 10 {
+		var text strings.Builder
+		for range random.IntN(60) + 1 {
+			text.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		if random.IntN(2) == 0 {
+			text.WriteString("5\" pipe,6\n\n")
+		}
+		a := newAttempt(t)
+		rows, err := runQuery(t, a, "SELECT count(*) FROM batch", csvInput(columns("s VARCHAR", "n BIGINT"), textPart("f", 0, text.String())))
+		wantRows(t, rows, err, fmt.Sprint(a.records))
+	}
 }

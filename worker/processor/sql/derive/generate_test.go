@@ -54,7 +54,7 @@ func (g *generator) key() string {
 }
 
 func (g *generator) number() string {
-	return g.of("a", "b", "t", "ub", "h", "x", "f", "d", "e", "dd", "g", "a + 1", "b // 3", "x * 2", "length(k)",
+	return g.of("a", "b", "t", "ub", "h", "x", "f", "d", "e", "dd", "g", "a // 2 + 1", "b // 3", "x * 2", "length(k)",
 		"t + g", "CASE WHEN bo THEN a END", "input.a", "d * 2", "l[1]", "s.f", "a::BIGINT * 3")
 }
 

@@ -67,18 +67,25 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 		if g == nil || !fits(s.worker, j.def.settings.Labels, requires) {
 			continue
 		}
-		left := g.total - g.size - g.busy
 		for _, p := range g.parked {
-			left -= p.span.to - p.span.from
 			if p.again > 0 && at > p.again {
 				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.worker.name, p.span, j.id, p.again)
 			}
 		}
-		if left > 0 {
+		if left := g.untouched(); left > 0 {
 			b.fail("%s is idle, and %d positions of job %d wait for nothing (%v)", s.worker.name, left, j.id,
 				b.w.coordinator.ledger.Explain(j.id, at))
 		}
 	}
+}
+
+// untouched is how many positions were never leased.
+func (g *stageBook) untouched() int64 {
+	left := g.total - g.size - g.busy
+	for _, p := range g.parked {
+		left -= p.span.to - p.span.from
+	}
+	return left
 }
 
 func fits(k *worker, labels []ledger.Label, requires []string) bool {

@@ -85,12 +85,29 @@ func (b *book) grant(at ledger.Time, e ledger.Grant) {
 		b.fail("granted %v twice, or in term %d", l.Fence, b.term)
 	}
 	b.granted[l.Fence] = true
+	b.grantTurn(at, s, j, l)
 	b.grantCredit(s, l)
 	b.grantJob(at, s, j, l)
 	m := &leaseBook{fence: l.Fence, kind: l.Kind, stage: stageOf(l), span: span{int64(l.From), int64(l.To)}, seat: s, renewed: at, inputs: l.Inputs, alone: l.Alone}
 	b.grantRange(at, j, m, l)
 	b.grantInputs(j, l)
 	b.live = append(b.live, m)
+}
+
+// grantTurn checks that an idle worker serves nobody before a job of higher
+// priority that has something for it, unless it was kept free meanwhile.
+func (b *book) grantTurn(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
+	if b.held(s) > 0 || l.Alone || l.Kind != ledger.LeaseProcess {
+		return
+	}
+	for _, other := range b.order {
+		if other.def.settings.Priority <= j.def.settings.Priority {
+			continue
+		}
+		if g, requires := b.ready(at, other); g != nil && fits(s.worker, other.def.settings.Labels, requires) && g.untouched() > 0 {
+			b.fail("granted %v to %s, and job %d of higher priority waits", l.Fence, s.worker.name, other.id)
+		}
+	}
 }
 
 func (b *book) grantCredit(s *seat, l *ledger.Lease) {

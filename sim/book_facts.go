@@ -1,0 +1,256 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+// durable sees facts before the ledger does.
+func (b *book) durable(facts []ledger.Fact) {
+	for _, f := range facts {
+		switch f := f.(type) {
+		case *ledger.JobAdded:
+			b.added(f)
+		case *ledger.JobPlanned:
+			b.planned(f)
+		case *ledger.PauseSet:
+			if j := b.jobs[f.Job]; !j.state.Over() {
+				j.paused = f.Paused
+			}
+		case *ledger.JobClosed:
+			b.closed(f)
+		case *ledger.RangeDone:
+			b.rangeDone(f)
+		case *ledger.RangeFailed:
+			b.rangeFailed(f)
+		case *ledger.OutputsLost:
+			b.outputsLost(f)
+		case *ledger.OutputsMerged:
+			b.merged(f)
+		case *ledger.ResultRead:
+			b.consumedFor(f)
+		}
+	}
+}
+
+// added numbers a job, as every replica does.
+func (b *book) added(f *ledger.JobAdded) {
+	for _, j := range b.order {
+		if j.def.key == f.Key {
+			return
+		}
+	}
+	for _, c := range b.w.clients {
+		if c.job.key == f.Key {
+			j := newJobBook(ledger.JobID(len(b.order)+1), c.job, f.At)
+			b.order = append(b.order, j)
+			b.jobs[j.id] = j
+			return
+		}
+	}
+	b.fail("a job with key %s was added: nobody submitted it", f.Key)
+}
+
+func (b *book) planned(f *ledger.JobPlanned) {
+	j := b.jobs[f.Job]
+	if j.state != ledger.StatePlanning {
+		return
+	}
+	j.wins[f.Fence] = true
+	j.state = ledger.StateRunning
+	stages := []*stageBook{}
+	for i := range j.def.plan.Stages {
+		g := &stageBook{total: 1}
+		if i == 0 {
+			g.total = j.def.total
+		}
+		stages = append(stages, g)
+	}
+	j.stages = append(stages, j.stages...)
+	b.stageOf(f.Job, planning).win(entryBook{span: span{0, 1}})
+	if j.def.planOnly {
+		j.state = ledger.StateDone
+	}
+}
+
+// closed checks that there was a reason.
+func (b *book) closed(f *ledger.JobClosed) {
+	j := b.jobs[f.Job]
+	if j.state.Over() {
+		return
+	}
+	j.state = f.State
+	d := &j.def.settings
+	if f.State == ledger.StateCancelled {
+		if !b.asked[j.def.key] {
+			b.fail("job %d was cancelled, and nobody asked for it", f.Job)
+		}
+		return
+	}
+	late := d.Deadline > 0 && f.At >= j.submitted.Add(d.Deadline)
+	tired := false
+	for _, n := range j.spent {
+		tired = tired || n+1 >= int(d.MaxAttempts)
+	}
+	broke := d.RetryBudget > 0 && j.failures+1 >= d.RetryBudget
+	if !j.fatal && !late && !tired && !broke {
+		b.fail("job %d failed for no good reason: %v %s %s", f.Job, f.Class, f.Reason, f.Failure)
+	}
+}
+
+// rangeDone notes a winner: of an attempt that was live, whose output is what
+// its range should come to, where nothing was done before.
+func (b *book) rangeDone(f *ledger.RangeDone) {
+	j, g := b.jobs[f.Fence.Job], b.stageOf(f.Fence.Job, f.Stage)
+	won := span{int64(f.From), int64(f.To)}
+	if j.state.Over() || g == nil || !b.fed(j, f.Stage) {
+		return // it comes too late
+	}
+	if g.overlapsDone(won) {
+		b.fail("%v is done by %v, and was done before", won, f.Fence)
+		return
+	}
+	r := b.reports[f.Fence]
+	if r == nil || r.lease.span != won || r.out.ID != f.Output.ID {
+		b.fail("%v is said to be done by %v, which has reported %+v", won, f.Fence, r)
+		return
+	}
+	b.checkOutput(j, f.Stage, won, f.Output.ID)
+	g.win(entryBook{span: won, out: f.Output.ID, count: r.count, tries: 1})
+	j.wins[f.Fence] = true
+	if f.Stage > 0 {
+		j.stages[f.Stage-1].eat()
+	}
+	if f.Stage == committing {
+		j.stages[len(j.stages)-3].eat()
+		j.state = ledger.StateDone
+	} else if f.Stage == len(j.stages)-3 && g.complete() && !j.def.toFiles() {
+		j.state = ledger.StateDone
+	} else if f.Stage == len(j.stages)-3 && g.complete() {
+		j.state = ledger.StateCommitting
+	}
+}
+
+// fed says whether all that a stage reads is still there.
+func (b *book) fed(j *jobBook, stage int) bool {
+	switch {
+	case stage > 0:
+		return j.stages[stage-1].complete()
+	case stage == committing:
+		return j.stages[len(j.stages)-3].complete()
+	}
+	return true
+}
+
+// eat notes that nobody reads a stage's outputs any more.
+func (g *stageBook) eat() {
+	for i := range g.done {
+		g.done[i].ate = true
+	}
+}
+
+// checkOutput compares an output with what its range should come to.
+func (b *book) checkOutput(j *jobBook, stage int, s span, id ledger.OutputID) {
+	if stage < 0 || j.def.plan.Stages[stage].Output == ledger.OutputNone {
+		return
+	}
+	want := j.def.good(s.from, s.to)
+	if stage > 0 {
+		want = j.def.good(0, j.def.total)
+	}
+	var got spans
+	if id != "" {
+		got = b.w.plane.contents[id].spans
+	}
+	if !got.equal(want) {
+		b.fail("job %d, stage %d: output %s of %v holds %v, not %v", j.id, stage, id, s, got, want)
+	}
+}
+
+func (b *book) rangeFailed(f *ledger.RangeFailed) {
+	j := b.jobs[f.Fence.Job]
+	delete(j.failing, f.Fence)
+	j.failures++
+	j.spent[tried{f.Stage, span{int64(f.From), int64(f.To)}}]++
+	j.fatal = j.fatal || f.Class == ledger.OutcomeFatal
+}
+
+// outputsLost undoes what the lost outputs stood for, and what had consumed
+// them needs once more.
+func (b *book) outputsLost(f *ledger.OutputsLost) {
+	j, g := b.jobs[f.Job], b.stageOf(f.Job, f.Stage)
+	if j.gone || g == nil || j.ruined() {
+		return
+	}
+	lost := g.lose(func(e entryBook) bool { return !e.ate && e.out != "" && slices.Contains(f.Outputs, e.out) })
+	if !lost {
+		return
+	}
+	j.lostSome = true
+	j.state = ledger.StateRunning
+	for i := range f.Stage {
+		j.stages[i].lose(func(entryBook) bool { return true })
+	}
+	b.stageOf(f.Job, committing).lose(func(entryBook) bool { return true })
+	for _, l := range slices.Clone(b.live) {
+		if l.fence.Job == f.Job && (l.stage > f.Stage || l.stage == committing || l.kind == ledger.LeaseMerge && !b.intact(l)) {
+			b.end(l, 0) // it reads what is not there any more
+		}
+	}
+}
+
+// intact says whether all inputs of a merge are still outputs of winners.
+func (b *book) intact(l *leaseBook) bool {
+	g := b.stageOf(l.fence.Job, l.stage)
+	return !slices.ContainsFunc(l.inputs, func(o ledger.Output) bool { return !g.has(o.ID) })
+}
+
+// merged puts one output in the place of neighbours.
+func (b *book) merged(f *ledger.OutputsMerged) {
+	j, g := b.jobs[f.Fence.Job], b.stageOf(f.Fence.Job, f.Stage)
+	if j.state != ledger.StateRunning || g == nil {
+		return
+	}
+	s := span{int64(f.From), int64(f.To)}
+	one := entryBook{span: s, out: f.Output.ID}
+	var inputs []ledger.OutputID
+	covered := int64(0)
+	for _, e := range g.done {
+		if !e.span.overlaps(s) {
+			continue
+		}
+		covered += e.span.to - e.span.from
+		one.count = sum(one.count, e.count)
+		one.tries += e.tries
+		if e.out != "" && !e.ate {
+			inputs = append(inputs, e.out)
+		}
+	}
+	if covered != s.to-s.from || !slices.Equal(inputs, f.Inputs) {
+		return // it comes too late: what it merged is not there any more
+	}
+	b.checkOutput(j, f.Stage, s, f.Output.ID)
+	g.lose(func(e entryBook) bool { return e.span.overlaps(s) })
+	g.win(one)
+	j.wins[f.Fence] = true
+}
+
+// consumedFor notes an output that its reader needs no more.
+func (b *book) consumedFor(f *ledger.ResultRead) {
+	j := b.jobs[f.Job]
+	for i := range j.stages[len(j.stages)-3].done {
+		if e := &j.stages[len(j.stages)-3].done[i]; e.out == f.Output {
+			e.ate = true
+		}
+	}
+}
+
+func sum(a, b ledger.Counters) ledger.Counters {
+	a.RecordsIn += b.RecordsIn
+	a.BytesIn += b.BytesIn
+	a.RecordsOut += b.RecordsOut
+	a.BytesOut += b.BytesOut
+	a.RecordsSkipped += b.RecordsSkipped
+	return a
+}

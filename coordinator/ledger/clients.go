@@ -53,7 +53,7 @@ func (l *Ledger) followAdded(f *JobAdded, took bool) {
 		return
 	}
 	j := l.state.order[len(l.state.order)-1]
-	r := l.newRun(j)
+	r := l.newRun(j, 0)
 	l.answerAsked(f.Asked, AnswerOK, j.id, false)
 	l.change(r)
 	l.touch(r)

@@ -68,13 +68,18 @@ func (s *speed) learn(measured float64) {
 	*s += speed(smoothing * (measured - float64(*s)))
 }
 
+// numbersSkipped is how many batch numbers a new leader leaves out: the leader
+// before may have given some that nothing durable names, and workers will
+// present leases by them.
+const numbersSkipped = 10_000
+
 // resume takes up a job: a new one, or one that a new leader finds.
 func (l *Ledger) resume(j *job) {
 	j.pruned = false
 	if j.released {
 		return
 	}
-	r := l.newRun(j)
+	r := l.newRun(j, j.maxBatch+numbersSkipped)
 	if !l.cfg.Bug.has(BugNoGrace) && !j.state.Over() {
 		r.until = l.now.Add(l.cfg.Grace)
 		l.timers.push(timer{at: r.until, kind: dueJob, run: r})
@@ -90,8 +95,8 @@ func (l *Ledger) resume(j *job) {
 	l.touch(r)
 }
 
-func (l *Ledger) newRun(j *job) *run {
-	r := &run{job: j, weight: weightOf(j.settings.Weight), batches: map[BatchID]*batch{}, lastBatch: j.maxBatch}
+func (l *Ledger) newRun(j *job, lastBatch BatchID) *run {
+	r := &run{job: j, weight: weightOf(j.settings.Weight), batches: map[BatchID]*batch{}, lastBatch: lastBatch}
 	r.band = l.bands[j.settings.Priority]
 	if r.band == nil {
 		r.band = &band{priority: j.settings.Priority}
@@ -182,6 +187,9 @@ func (l *Ledger) touch(r *run) {
 // it has come onto the list.
 func (l *Ledger) relist(r *run) bool {
 	can := l.servable(r)
+	if r.reserved != nil && !(can && r.current().wantsAll()) {
+		l.unreserve(r)
+	}
 	switch {
 	case can && !r.listed:
 		r.vtime = max(r.vtime, r.band.clock)
@@ -191,6 +199,12 @@ func (l *Ledger) relist(r *run) bool {
 		l.unlist(r)
 	}
 	return false
+}
+
+// wantsAll says whether all that a stage has is still one range.
+func (k *work) wantsAll() bool {
+	_, b, ok := k.ready.first()
+	return k.pending.size == int64(k.stage.total) || ok && k.lone(b.from, b.to)
 }
 
 // servable says whether a job has something to grant now.

@@ -81,7 +81,7 @@ func (w *world) step(ctx context.Context, query string, columns []*pb.Column, pa
 	}
 	out := &kept{}
 	a := &processor.Attempt{
-		Threads: 1, MemoryBytes: 256 << 20, TempDir: w.t.TempDir(),
+		Threads: 1, MemoryBytes: 256 << 20,
 		Read: func(int64, int64) {}, Status: func(string) {}, Count: func(string, int64) {},
 	}
 	return out, step.Run(ctx, a, in, out)

@@ -55,14 +55,12 @@ type Config struct {
 type Runner struct {
 	Config
 	stages stages
-	temps  temps
 }
 
 // NewRunner makes a runner.
 func NewRunner(config Config) *Runner {
 	r := &Runner{Config: config}
 	r.stages.make = config.Steps
-	r.temps.parent = config.Spool.Dir()
 	return r
 }
 
@@ -129,16 +127,13 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 		return err
 	}
 	defer r.stages.release(stage)
-	temp, err := r.temps.take()
-	if err != nil {
-		return err
-	}
-	defer r.temps.give(temp)
+	temp := tempFolder{parent: r.Spool.Dir()}
+	defer temp.remove()
 
 	out := r.output(lease, job)
 	counted := &tap{Output: out}
 	links, last := stage.tapped(counted)
-	a := r.attempt(lease, job, live, temp)
+	a := r.attempt(lease, job, live, &temp)
 	if err := run(ctx, a, links, r.input(lease, job), last); err != nil {
 		out.Abandon()
 		return err
@@ -163,12 +158,12 @@ func (r *Runner) output(lease *pb.Lease, job *pb.JobContext) output {
 	return r.folder(job).Create(fence.GetJob(), r.Worker, name)
 }
 
-func (r *Runner) attempt(lease *pb.Lease, job *pb.JobContext, live *Live, temp string) *processor.Attempt {
+func (r *Runner) attempt(lease *pb.Lease, job *pb.JobContext, live *Live, temp *tempFolder) *processor.Attempt {
 	a := &processor.Attempt{
 		JobID: job.GetJobId(), Job: job.GetJob(), Stage: job.GetStage().GetName(),
 		Batch: lease.GetFence().GetBatch(), Number: lease.GetFence().GetAttempt(),
 		Position: lease.GetPosition(), EndPosition: lease.GetEndPosition(),
-		Threads: 1, MemoryBytes: r.memory(job) / int64(r.Slots), TempDir: temp,
+		Threads: 1, MemoryBytes: r.memory(job) / int64(r.Slots), TempDir: temp.make,
 		Read: live.read, Status: live.setStatus, Count: live.count,
 		Skip: func(bad *pb.BadRecord) error { return live.skip(bad, lease.GetMaySkip()) },
 	}

@@ -2,10 +2,7 @@ package attempt
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -156,45 +153,4 @@ func (st *stage) close() error {
 		errs = append(errs, l.step.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// temps lends folders to attempts, and sees that each is empty when it is lent.
-// Folders are kept, since making one takes longer than a small batch.
-type temps struct {
-	parent string
-
-	mu   sync.Mutex
-	free []string
-	made int
-}
-
-func (t *temps) take() (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n := len(t.free); n > 0 {
-		dir := t.free[n-1]
-		t.free = t.free[:n-1]
-		return dir, nil
-	}
-	t.made++
-	dir := filepath.Join(t.parent, fmt.Sprintf("temp-%d", t.made))
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make a folder for temporary files: %w", err)
-	}
-	return dir, nil
-}
-
-// give takes a folder back. One that can't be emptied is not lent again.
-func (t *temps) give(dir string) {
-	entries, err := os.ReadDir(dir)
-	for _, entry := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
-	}
-	if err != nil {
-		slog.Warn("temporary files could not be removed", "folder", dir, "error", err)
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.free = append(t.free, dir)
 }

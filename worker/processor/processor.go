@@ -105,8 +105,9 @@ type Attempt struct {
 	Threads int
 	// MemoryBytes that the step may use.
 	MemoryBytes int64
-	// TempDir is a folder of this attempt's own. It is removed afterwards.
-	TempDir string
+	// TempDir makes, when it is first called, a folder of this attempt's own. It
+	// is removed afterwards.
+	TempDir func() (string, error)
 
 	// Read counts input: records and bytes read since the last call.
 	Read func(records, bytes int64)

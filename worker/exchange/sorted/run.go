@@ -21,7 +21,11 @@ type run struct {
 }
 
 // writeRun makes a run of what fill writes.
-func writeRun(dir string, fill func(out func(arrow.RecordBatch) error) error) (run, error) {
+func writeRun(temp func() (string, error), fill func(out func(arrow.RecordBatch) error) error) (run, error) {
+	dir, err := temp()
+	if err != nil {
+		return run{}, fmt.Errorf("spill to disk: %w", err)
+	}
 	file, err := os.CreateTemp(dir, "run-")
 	if err != nil {
 		return run{}, fmt.Errorf("spill to disk: %w", err)

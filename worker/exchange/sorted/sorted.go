@@ -47,7 +47,7 @@ type Options[V any] struct {
 	// MemoryBytes is about how much memory may be used.
 	MemoryBytes int64
 	// TempDir is where runs are written that don't fit in memory.
-	TempDir string
+	TempDir func() (string, error)
 	// Threads that a merge may use; 1 when 0. Combine is then called from as
 	// many goroutines, each for keys of its own.
 	Threads int

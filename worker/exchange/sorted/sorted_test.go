@@ -29,7 +29,7 @@ func sums(t testing.TB) Options[int64] {
 			Values: func(columns []arrow.Array) ([]int64, error) { return FixedValues[int64](columns[0]), nil },
 		},
 		Combine:     func(a, b int64) int64 { return a + b },
-		MemoryBytes: 64 << 20, TempDir: t.TempDir(), Threads: 2,
+		MemoryBytes: 64 << 20, TempDir: at(t.TempDir()), Threads: 2,
 	}
 }
 
@@ -55,7 +55,7 @@ func texts(t testing.TB) Options[string] {
 			Weigh: func(v string) int { return len(v) },
 		},
 		Combine:     func(a, b string) string { return a + b },
-		MemoryBytes: 64 << 20, TempDir: t.TempDir(), Threads: 2,
+		MemoryBytes: 64 << 20, TempDir: at(t.TempDir()), Threads: 2,
 	}
 }
 
@@ -166,7 +166,7 @@ func TestGatherSpills(t *testing.T) {
 		t.Errorf("%d runs: the limit of memory is not kept", len(g.runs))
 	}
 	g.Close()
-	if left, _ := os.ReadDir(o.TempDir); len(left) != 0 {
+	if left, _ := os.ReadDir(dirOf(o.TempDir)); len(left) != 0 {
 		t.Errorf("%d runs are left behind", len(left))
 	}
 }
@@ -206,7 +206,7 @@ func TestBatchesOfLargeValuesAreSmall(t *testing.T) {
 
 func TestGatherTellsThatTheDiskFails(t *testing.T) {
 	o := sums(t)
-	o.MemoryBytes, o.TempDir = 1, o.TempDir+"/absent"
+	o.MemoryBytes, o.TempDir = 1, at(dirOf(o.TempDir)+"/absent")
 	g := NewGather(o)
 	defer g.Close()
 	for i := range 200_000 {
@@ -370,4 +370,14 @@ func FuzzMergeAgainstAMap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, inputs uint8, rows uint16, memory uint32) {
 		testMerge(t, rand.New(rand.NewPCG(seed, uint64(memory))), int(inputs)%80, int(rows)%2000)
 	})
+}
+
+// at is a temporary folder that is there already.
+func at(dir string) func() (string, error) {
+	return func() (string, error) { return dir, nil }
+}
+
+func dirOf(temp func() (string, error)) string {
+	dir, _ := temp()
+	return dir
 }

@@ -60,7 +60,7 @@ type attempt struct {
 func newAttempt(t *testing.T) *attempt {
 	a := &attempt{counters: map[string]int64{}}
 	a.Attempt = processor.Attempt{
-		JobID: "job-1", Stage: "count", Batch: 7, Number: 2, Position: 100, Threads: 1, MemoryBytes: 1 << 26, TempDir: t.TempDir(),
+		JobID: "job-1", Stage: "count", Batch: 7, Number: 2, Position: 100, Threads: 1, MemoryBytes: 1 << 26, TempDir: func() (string, error) { return t.TempDir(), nil },
 		Read: func(records, bytes int64) {
 			a.mu.Lock()
 			defer a.mu.Unlock()

@@ -86,7 +86,7 @@ func newAttempt(t testing.TB) *attempt {
 	locked := func(f func()) { a.mu.Lock(); defer a.mu.Unlock(); f() }
 	a.Attempt = processor.Attempt{
 		JobID: "job-1", Stage: "count", Batch: 7, Number: 2, Position: 100, EndPosition: 200,
-		Threads: 2, MemoryBytes: 64 << 20, TempDir: t.TempDir(),
+		Threads: 2, MemoryBytes: 64 << 20, TempDir: func() (string, error) { return t.TempDir(), nil },
 		Read:   func(records, bytes int64) { locked(func() { a.records, a.bytes = a.records+records, a.bytes+bytes }) },
 		Status: func(text string) { locked(func() { a.status = append(a.status, text) }) },
 		Count:  func(name string, delta int64) { locked(func() { a.counters[name] += delta }) },

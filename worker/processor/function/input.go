@@ -58,8 +58,9 @@ func (b *Input[R]) Attempt() int { return int(b.env.Attempt.Number) }
 // the one after its last.
 func (b *Input[R]) Positions() (from, to int64) { return b.env.Position, b.env.EndPosition }
 
-// TempDir is a folder of this attempt's own. It is removed afterwards.
-func (b *Input[R]) TempDir() string { return b.env.TempDir }
+// TempDir makes, when it is first called, a folder of this attempt's own. It is
+// removed afterwards.
+func (b *Input[R]) TempDir() (string, error) { return b.env.TempDir() }
 
 // Count adds to a counter of the job.
 func (b *Input[R]) Count(name string, delta int64) { b.env.Count(name, delta) }

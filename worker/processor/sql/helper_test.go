@@ -74,7 +74,7 @@ type attempt struct {
 func newAttempt(t *testing.T) *attempt {
 	a := &attempt{}
 	a.Attempt = processor.Attempt{
-		Threads: 1, MemoryBytes: 256 << 20, TempDir: t.TempDir(),
+		Threads: 1, MemoryBytes: 256 << 20,
 		Read: func(records, bytes int64) {
 			a.lock.Lock()
 			defer a.lock.Unlock()

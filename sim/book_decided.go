@@ -32,6 +32,22 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 	}
 }
 
+// foresee notes the ends that a step proposes: they bind the step itself, though
+// they are told last.
+func (b *book) foresee(effects []ledger.Effect) {
+	for _, e := range effects {
+		a, ok := e.(ledger.Append)
+		if !ok {
+			continue
+		}
+		for _, f := range a.Facts {
+			if closed, ok := f.(*ledger.JobClosed); ok && b.jobs[closed.Job] != nil {
+				b.jobs[closed.Job].closing = true
+			}
+		}
+	}
+}
+
 // proposed checks that a fact comes of an attempt that may still win.
 func (b *book) proposed(f ledger.Fact) {
 	var fence ledger.Fence
@@ -45,11 +61,6 @@ func (b *book) proposed(f ledger.Fact) {
 	case *ledger.RangeFailed:
 		if j := b.jobs[f.Fence.Job]; j != nil {
 			j.failing[f.Fence] = true
-		}
-		return
-	case *ledger.JobClosed:
-		if j := b.jobs[f.Job]; j != nil {
-			j.closing = true
 		}
 		return
 	default:

@@ -85,7 +85,9 @@ func (c *coordinator) step(e ledger.Event) {
 	at := c.clock()
 	c.w.tellOf("  ", e)
 	c.w.book.happened(at, e)
-	for _, effect := range c.ledger.Step(at, c.w.rng.Uint64(), e) {
+	effects := c.ledger.Step(at, c.w.rng.Uint64(), e)
+	c.w.book.foresee(effects)
+	for _, effect := range effects {
 		c.w.tellOf("    > ", effect)
 		c.w.book.decided(at, effect)
 		c.do(effect)

@@ -77,6 +77,7 @@ func (l *Ledger) merge(r *run, k *work, first, last *entry) {
 	b := &batch{run: r, work: k, id: r.lastBatch, kind: LeaseMerge, worker: w}
 	b.take(first, last)
 	l.addBatch(b)
+	l.relist(r) // the collect must wait
 	l.enqueueMerge(b)
 }
 
@@ -246,6 +247,7 @@ func (l *Ledger) adoptMerge(r *run, k *work, w *worker, x *Lease) *batch {
 	r.lastBatch = max(r.lastBatch, b.id)
 	l.hand(b, w)
 	l.seat(w)
+	l.relist(r)
 	return b
 }
 

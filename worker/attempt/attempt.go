@@ -130,11 +130,18 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 	temp := tempFolder{parent: r.Spool.Dir()}
 	defer temp.remove()
 
+	if err := checkFiles(lease); err != nil {
+		return err
+	}
 	out := r.output(lease, job)
 	counted := &tap{Output: out}
 	links, last := stage.tapped(counted)
 	a := r.attempt(lease, job, live, &temp)
-	if err := run(ctx, a, links, r.input(lease, job), last); err != nil {
+	err = run(ctx, a, links, r.input(lease, job), last)
+	if err == nil {
+		err = checkFiles(lease)
+	}
+	if err != nil {
 		out.Abandon()
 		return err
 	}
@@ -147,6 +154,20 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 	}
 	outcome.Counters = &pb.Counters{RecordsOut: records, BytesOut: outcome.GetOutput().GetBytes()}
 	return ctx.Err()
+}
+
+// checkFiles fails when a file that processors read by themselves is not as it
+// was planned. Text is checked by who reads it.
+func checkFiles(lease *pb.Lease) error {
+	for _, split := range lease.GetSplits() {
+		if split.GetSource().GetUnit() != pb.Unit_UNIT_ROWS {
+			continue
+		}
+		if err := source.Check(split.GetSource(), source.Options{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Runner) output(lease *pb.Lease, job *pb.JobContext) output {

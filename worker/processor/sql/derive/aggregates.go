@@ -28,8 +28,6 @@ type aggregate struct {
 	kind string
 	// final is an expression over the combined parts.
 	final string
-	// ratio is set where the value is a quotient computed as DuckDB does.
-	ratio *ratio
 }
 
 func (a *aggregate) name() string { return strings.ToLower(text(a.node, "function_name")) }

@@ -63,9 +63,11 @@ func alike(kind, a, b string) bool {
 	if a == b {
 		return true
 	}
-	if !isFloat(kind) {
-		return false
-	}
+	return isFloat(kind) && within(tolerance, a, b)
+}
+
+// within says whether two floats differ by no more than a part of the larger.
+func within(part float64, a, b string) bool {
 	x, errX := strconv.ParseFloat(a, 64)
 	y, errY := strconv.ParseFloat(b, 64)
 	if errX != nil || errY != nil {
@@ -74,5 +76,5 @@ func alike(kind, a, b string) bool {
 	if math.IsNaN(x) && math.IsNaN(y) {
 		return true
 	}
-	return math.Abs(x-y) <= tolerance*math.Max(math.Abs(x), math.Abs(y))
+	return math.Abs(x-y) <= part*math.Max(math.Abs(x), math.Abs(y))
 }

@@ -249,7 +249,7 @@ func (g *grouping) distinctValues() []string {
 
 // merge puts the values of the aggregates below the SELECT that is left.
 func (g *grouping) merge(ctx context.Context, top node, restored string, made []*pb.Column) (node, error) {
-	from := withRatios("("+g.combined(restored, made, false)+")", g.aggregates)
+	from := "(" + g.combined(restored, made, false) + ")"
 	var items []string
 	for i := range g.keys {
 		items = append(items, quote(keyName(i)))

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/coordinator/journal"
@@ -189,17 +190,33 @@ func (c *coordinator) heard(l *link, m session.Message, said bool, beat *ledger.
 		}
 		c.step(attachEvent(k, m.Attach))
 	}
-	if said && m.Drain { // first, or what it returns would come back to it
-		c.step(ledger.WorkerDraining{Worker: name, Session: number})
+	parts := []func(){
+		func() {
+			if said && m.Drain {
+				c.step(ledger.WorkerDraining{Worker: name, Session: number})
+			}
+		},
+		func() {
+			if said && (m.Batches > 0 || m.Bytes > 0) {
+				c.step(ledger.CreditGranted{Worker: name, Session: number, Batches: uint32(m.Batches), Bytes: m.Bytes})
+			}
+		},
+		func() {
+			for _, o := range m.Outcomes {
+				c.reported(name, number, o)
+			}
+		},
+		func() {
+			if beat != nil {
+				c.step(*beat)
+			}
+		},
 	}
-	if said && (m.Batches > 0 || m.Bytes > 0) {
-		c.step(ledger.CreditGranted{Worker: name, Session: number, Batches: uint32(m.Batches), Bytes: m.Bytes})
+	if c.w.law.backwards { // the parts of a message are independent
+		slices.Reverse(parts)
 	}
-	for _, o := range m.Outcomes {
-		c.reported(name, number, o)
-	}
-	if beat != nil {
-		c.step(*beat)
+	for _, part := range parts {
+		part()
 	}
 }
 

@@ -20,6 +20,7 @@ type law struct {
 	creditBytes   int64
 	prefetch      int
 	drain         time.Duration
+	backwards     bool    // the coordinator takes the parts of a message from the last
 	positions     int     // of a job, about
 	drift         float64 // of workers' clocks, at most
 	size          int     // of the world: 0, 1 or 2
@@ -51,6 +52,7 @@ func (w *world) drawLaw() law {
 		snapshotBytes: w.pick(500, 20_000), creditBytes: int64(w.pick(20, 2000)), prefetch: w.pick(1, 16),
 		drain: w.between(0, 5*time.Second) + 1, positions: w.pick(20, 900),
 	}
+	l.backwards = w.chance(0.5)
 	l.drift = []float64{0.0001, 0.005, 0.03}[w.pick(0, 2)]
 	if l.size = []int{0, 0, 0, 1, 2}[w.pick(0, 4)]; l.size > 0 {
 		l.positions *= 4

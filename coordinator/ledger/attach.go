@@ -60,7 +60,7 @@ func (l *Ledger) admit(e *WorkerAttached) (*worker, string) {
 	w.class = l.classOf(e.Labels, e.Processors)
 	w.session, w.attached, w.draining, w.silent = e.Session, true, false, false
 	w.slots = min(max(e.Slots, 1), l.cfg.MaxSlots)
-	w.renewed, w.credit, w.room, w.short = l.now, 0, 0, false
+	w.renewed, w.credit, w.room = l.now, 0, 0
 	l.join(w, +1)
 	l.seat(w)
 	return w, ""

@@ -138,7 +138,6 @@ func (l *Ledger) unlease(b *batch, elapsed int64) {
 		l.offer(t)
 	}
 	b.thief = nil
-	w.short = false
 	if l.cfg.Bug.has(BugLoseCredit) && w.credit > 0 {
 		w.credit--
 	}

@@ -40,6 +40,7 @@ const (
 	WaitProcessor                 // N of M workers lack a processor
 	WaitDraining                  // N of M workers leave
 	WaitSilent                    // N of M workers have not been heard for a whole lease
+	WaitBlamed                    // N of M workers have failed it, and others are there
 	WaitCredit                    // N of M workers have no credit: they are busy
 	WaitRest                      // a lone batch waits for a worker to be idle
 )
@@ -77,6 +78,8 @@ func (x Wait) String() string {
 		return fmt.Sprintf("%d of %d workers are draining", x.N, x.M)
 	case WaitSilent:
 		return fmt.Sprintf("%d of %d workers are silent", x.N, x.M)
+	case WaitBlamed:
+		return fmt.Sprintf("%d of %d workers have failed the batch, and leave it to others", x.N, x.M)
 	case WaitCredit:
 		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
 	}
@@ -168,7 +171,7 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 	if l.attached == 0 {
 		return []Wait{{Kind: WaitNoWorkers}}
 	}
-	draining, silent, busy := 0, 0, 0
+	draining, silent := 0, 0
 	for _, c := range l.classes {
 		draining += c.draining
 		silent += c.silent
@@ -176,8 +179,6 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 		switch {
 		case c.workers == 0:
 		case ok:
-			hungry := c.hungry[idle].n + c.hungry[spare].n + c.hungry[prefetch].n
-			busy += c.able() - hungry
 		case processor != "":
 			waits = lacking(waits, WaitProcessor, processor, c.workers)
 		default:
@@ -190,6 +191,10 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 	if silent > 0 {
 		waits = append(waits, Wait{Kind: WaitSilent, N: silent})
 	}
+	busy, blamed := l.unable(r, k)
+	if blamed > 0 {
+		waits = append(waits, Wait{Kind: WaitBlamed, N: blamed})
+	}
 	if busy > 0 {
 		waits = append(waits, Wait{Kind: WaitCredit, N: busy})
 	}
@@ -197,6 +202,25 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 		waits[i].M = l.attached
 	}
 	return waits
+}
+
+// unable counts the workers that could run a stage, but have no credit for its
+// next batch, and those that have failed it.
+func (l *Ledger) unable(r *run, k *work) (busy, blamed int) {
+	for _, w := range l.workers { // in any order: they are only counted
+		if !w.able() || !l.allows(r, k, w.class) {
+			continue
+		}
+		switch _, from, to := l.pick(r, k, w); {
+		case w.hungry.in == nil:
+			busy++
+		case from == to:
+			blamed++
+		case w.leases.n > 0 && l.bytesOf(r, k, from, to) > w.room:
+			busy++
+		}
+	}
+	return busy, blamed
 }
 
 // lacking counts workers that lack the same.

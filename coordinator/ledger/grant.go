@@ -110,8 +110,6 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 			return unfit
 		}
 		if bytes > w.room {
-			w.short = true
-			l.seat(w)
 			return unfit
 		}
 	}

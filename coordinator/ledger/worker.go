@@ -13,7 +13,6 @@ type worker struct {
 
 	credit  int64 // leases that it is ready to take
 	room    int64 // bytes of input that it is ready to take
-	short   bool  // of room, for what there is to do
 	renewed Time
 	absent  Time // since when it is away
 	timed   bool // a timer for its oldest lease is set
@@ -81,7 +80,7 @@ func (l *Ledger) heard(w *worker) {
 // hungerOf returns how much a worker needs a batch.
 func (w *worker) hungerOf() hunger {
 	switch n := w.leases.n; {
-	case !w.able() || w.credit <= 0 || w.alone || w.short:
+	case !w.able() || w.credit <= 0 || w.alone:
 		return sated
 	case n == 0:
 		return idle
@@ -199,7 +198,6 @@ func (l *Ledger) creditGranted(e CreditGranted) {
 	l.heard(w)
 	w.credit += int64(e.Batches)
 	w.room += max(e.Bytes, 0)
-	w.short = false
 	if l.cfg.Bug.has(BugLostWakeup) {
 		l.seat(w)
 		return

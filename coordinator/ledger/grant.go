@@ -90,8 +90,10 @@ func (l *Ledger) serve(w *worker) served {
 func (l *Ledger) serveReserved(w *worker) served {
 	r := w.reserved
 	w.reserved, r.reserved = nil, nil
-	if k := r.current(); r.listed && l.allows(r, k, w.class) && l.serveFrom(r, k, w) == granted {
-		return granted
+	if k := r.current(); r.listed && l.allows(r, k, w.class) {
+		if _, from, to := l.pick(r, k, w); k.lone(from, to) && l.serveFrom(r, k, w) == granted {
+			return granted
+		}
 	}
 	return l.serve(w)
 }
@@ -177,9 +179,9 @@ func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 }
 
 // avoids says whether a batch should rather go to another worker, while there
-// is another one: because this one did not find its input, or, for the time of
-// a lease, because it failed the batch before. When all have failed it, those
-// go first that did so longer ago.
+// is another one: because this one did not find its input, or because it failed
+// the batch before, and the time of a lease is not over or another one is
+// idle. When all have failed it, those go first that did so longer ago.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
 	switch {
@@ -189,8 +191,11 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 		return l.elsewhere(b.run, b.work, f.gone)
 	}
 	i := slices.Index(f.by, w.id)
-	if i < 0 || l.now >= b.anybody {
+	if i < 0 {
 		return false
+	}
+	if l.now >= b.anybody {
+		return l.idleElsewhere(b.run, b.work, f.by)
 	}
 	return l.elsewhere(b.run, b.work, f.by) || i == len(f.by)-1 && l.elsewhere(b.run, b.work, f.by[i:])
 }
@@ -210,6 +215,22 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 		}
 	}
 	return able > 0
+}
+
+// idleElsewhere says whether a worker has nothing to do that can run a stage
+// and is not among some.
+func (l *Ledger) idleElsewhere(r *run, k *work, not []WorkerID) bool {
+	for _, c := range l.classes {
+		if !l.allows(r, k, c) {
+			continue
+		}
+		for w := range c.hungry[idle].all() {
+			if !slices.Contains(not, w.id) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // grant leases a batch to a worker.

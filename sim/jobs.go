@@ -142,7 +142,7 @@ func (w *world) drawTrouble(j *jobDef) {
 		j.settings.RetryBudget = uint64(w.pick(1, 10))
 	case w.chance(0.1):
 		j.weak = w.workers[w.pick(1, len(w.workers)-1)].name
-		j.settings.MaxAttempts, j.settings.MaxConcurrency = 1000, 0 // or it might keep the only slot
+		j.settings.MaxAttempts = 1000
 	}
 	if w.chance(0.1) {
 		j.cancelAt = j.submitAt + w.between(0, 20*time.Second)

@@ -34,7 +34,10 @@ func (r *job) follow(ctx context.Context) error {
 		return r.refused(ctx, err)
 	}
 	id := submitted.GetId()
-	stop := context.AfterFunc(ctx, func() { r.cancel(id, context.Cause(ctx).Error()) })
+	stop := context.AfterFunc(ctx, func() {
+		r.progress.cancelling()
+		r.cancel(id, context.Cause(ctx).Error())
+	})
 	defer stop()
 
 	watched := make(chan watchedJob, 1)

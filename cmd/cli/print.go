@@ -85,3 +85,20 @@ func count(n int64, one, many string) string {
 func indented(text, prefix string) string {
 	return prefix + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+prefix)
 }
+
+// wrapped breaks a list at its commas, so that no line is wider than width, in
+// cells. Lines after the first are set in.
+func wrapped(list string, width int) string {
+	const inset = "  "
+	var b strings.Builder
+	column := 0
+	for i, part := range strings.SplitAfter(list, ", ") {
+		if i > 0 && column+len(strings.TrimRight(part, " ")) > width {
+			b.WriteString("\n" + inset)
+			column = len(inset)
+		}
+		b.WriteString(part)
+		column += len(part)
+	}
+	return strings.ReplaceAll(b.String(), " \n", "\n")
+}

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +19,13 @@ import (
 // showAfter keeps the bar away from jobs that are done before one has looked.
 const showAfter = 300 * time.Millisecond
 
-// barWidth is how wide the bar itself is, in cells.
-const barWidth = 24
+// barWidth is how wide the bar itself is, in cells, and minBarWidth how narrow it
+// may become before figures are left out. Below minRoom figures have it all.
+const (
+	barWidth    = 24
+	minBarWidth = 12
+	minRoom     = 40
+)
 
 // progress is the bar on a terminal. It is a writer too: what is written to it
 // stands above the bar.
@@ -39,6 +46,7 @@ type news struct {
 	job    *pb.Job // as last told
 	told   time.Time
 	saying func() string // in place of the job's progress
+	ending string        // why it is being cancelled
 }
 
 func newProgress(to *os.File, wanted bool) *progress {
@@ -60,20 +68,29 @@ func (p *progress) show() {
 	p.bar = p.bars.New(0, mpb.BarStyle(),
 		mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.news.Load().headline() })),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.news.Load().figures() })))
+		mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string { return p.news.Load().figures(s.AvailableWidth, time.Now()) })))
 	p.advance()
 }
 
 // update tells how the job is.
 func (p *progress) update(job *pb.Job) {
-	p.news.Store(&news{job: job, told: time.Now()})
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.news.Store(&news{job: job, told: time.Now(), ending: p.news.Load().ending})
 	p.advance()
 }
 
 // say shows a text in place of a job's progress; nil ends that.
 func (p *progress) say(text func() string) { p.news.Store(&news{saying: text}) }
+
+// cancelling says that the job is about to end before its time.
+func (p *progress) cancelling() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	said := *p.news.Load()
+	said.ending = "cancelling "
+	p.news.Store(&said)
+}
 
 // advance moves the bar. It never completes by itself: stop removes it.
 func (p *progress) advance() {
@@ -91,6 +108,8 @@ func (n *news) headline() string {
 	switch {
 	case n.saying != nil:
 		return n.saying() + " "
+	case n.ending != "":
+		return n.ending
 	case n.job.GetPaused():
 		return "paused "
 	case n.job.GetState() <= pb.JobState_JOB_STATE_PLANNING:
@@ -101,23 +120,50 @@ func (n *news) headline() string {
 	return fmt.Sprintf("%3d%% ", 100*stats.GetPositionsDone()/max(stats.GetPositionsTotal(), 1))
 }
 
-// figures are those beside the bar.
-func (n *news) figures() string {
+// figures are those beside the bar: as many as there is room for, in cells, and
+// the most wanted ones first.
+func (n *news) figures(room int, now time.Time) string {
 	if n.job == nil {
 		return ""
 	}
+	if room >= minRoom {
+		room -= minBarWidth + 2
+	}
+	parts := n.parts(now)
+	for len(parts) > 1 && len(strings.Join(parts, "  ")) > room-1 {
+		parts = withoutLeast(parts)
+	}
+	return " " + strings.Join(parts, "  ")
+}
+
+// withoutLeast leaves out the figure that one misses least: the last but one,
+// since the last one is the time.
+func withoutLeast(parts []string) []string {
+	return slices.Delete(parts, len(parts)-2, len(parts)-1)
+}
+
+// parts are the figures that are known. Nothing is told of a speed before the
+// first batch is done.
+func (n *news) parts(now time.Time) []string {
 	stats := n.job.GetStats()
-	seconds := max(stats.GetElapsed().AsDuration().Seconds(), 0.001)
-	counters := stats.GetCounters()
-	text := fmt.Sprintf(" %s  %s records/s  %s/s", count(stats.GetBatchesDone(), "batch", "batches"),
-		short(float64(counters.GetRecordsIn())/seconds), size(int64(float64(counters.GetBytesIn())/seconds)))
-	if stats.GetRetries() > 0 {
-		text += "  " + count(stats.GetRetries(), "retry", "retries")
+	since := now.Sub(n.told)
+	elapsed := stats.GetElapsed().AsDuration() + since
+	var parts []string
+	if stats.GetBatchesDone() > 0 {
+		counters, seconds := stats.GetCounters(), max(stats.GetElapsed().AsDuration().Seconds(), 0.001)
+		parts = append(parts, count(stats.GetBatchesDone(), "batch", "batches"))
+		if stats.GetRetries() > 0 {
+			parts = append(parts, count(stats.GetRetries(), "retry", "retries"))
+		}
+		parts = append(parts, short(float64(counters.GetRecordsIn())/seconds)+" records/s",
+			size(int64(float64(counters.GetBytesIn())/seconds))+"/s")
+	} else if stats.GetRetries() > 0 {
+		parts = append(parts, count(stats.GetRetries(), "retry", "retries"))
 	}
 	if left := stats.GetRemaining(); left != nil {
-		text += "  " + max(left.AsDuration()-time.Since(n.told), 0).Round(time.Second).String() + " left"
+		return append(parts, max(left.AsDuration()-since, 0).Round(time.Second).String()+" left")
 	}
-	return text
+	return append(parts, elapsed.Round(time.Second).String())
 }
 
 // stop takes the bar away, for good.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/term"
+
 	pb "github.com/millrace/millrace/api/millracev1"
 )
 
@@ -37,7 +39,11 @@ func (r *job) tell(last *pb.Job) error {
 // goes there.
 func (r *job) tellSummary(s summary) error {
 	if !r.app.json {
-		_, err := fmt.Fprintln(r.app.stderr, s)
+		text := s.String()
+		if width, _, err := term.GetSize(int(r.app.stderr.Fd())); err == nil {
+			text = wrapped(text, width)
+		}
+		_, err := fmt.Fprintln(r.app.stderr, text)
 		return err
 	}
 	if !r.streams() {

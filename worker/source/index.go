@@ -3,9 +3,7 @@ package source
 import (
 	"context"
 	"io"
-	"math/bits"
 	"slices"
-	"sync"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/format"
@@ -132,6 +130,15 @@ func (x *indexer) file(f *pb.Fragment, threads int) error {
 	}
 	defer file.Close()
 	in := newChunked(file, f.SizeBytes)
+	if x.request.EveryRecords == 0 {
+		quoted, err := in.holds(x.ctx, threads, x.dialect.Quote)
+		if err != nil {
+			return indexError(f, err)
+		}
+		if !quoted {
+			return verify(file, f) // and so no newline is
+		}
+	}
 	chunks := make([]chunk, in.count)
 	err = in.each(x.ctx, threads, func(i int, text []byte) { chunks[i] = x.look(text) })
 	if err != nil {
@@ -339,60 +346,3 @@ func firstError(errs ...error) error {
 	}
 	return nil
 }
-
-// chunked is a file as a row of chunks.
-type chunked struct {
-	file       File
-	base, size int64
-	width      int64
-	count      int
-}
-
-func newChunked(f File, size int64) *chunked {
-	width := int64(minChunk)
-	if size > minChunk*manyChunks {
-		width = min(maxChunk, int64(1)<<bits.Len64(uint64(size/manyChunks)))
-	}
-	var mark [3]byte
-	base := int64(0)
-	if n, _ := f.ReadAt(mark[:], 0); isBOM(mark[:n]) {
-		base = int64(n)
-	}
-	return &chunked{file: f, base: base, size: size, width: width, count: int((size + width - 1) / width)}
-}
-
-func (c *chunked) bounds(i int) (from, to int64) {
-	from = int64(i) * c.width
-	if i == 0 {
-		from = min(c.base, c.size)
-	}
-	return from, min(int64(i+1)*c.width, c.size)
-}
-
-// each reads every chunk, on several threads, each reading a few neighbours in
-// one go.
-func (c *chunked) each(ctx context.Context, threads int, f func(i int, text []byte)) error {
-	perRead := max(1, int(maxChunk/c.width))
-	reads := (c.count + perRead - 1) / perRead
-	return eachOne(ctx, reads, threads, func(k int) error {
-		buf := chunkBuffers.Get().(*[]byte)
-		defer chunkBuffers.Put(buf)
-		first, last := k*perRead, min((k+1)*perRead, c.count)-1
-		from, _ := c.bounds(first)
-		_, to := c.bounds(last)
-		text := (*buf)[:to-from]
-		if n, err := c.file.ReadAt(text, from); n < len(text) {
-			return err
-		}
-		for i := first; i <= last; i++ {
-			a, b := c.bounds(i)
-			f(i, text[a-from:b-from])
-		}
-		return nil
-	})
-}
-
-var chunkBuffers = sync.Pool{New: func() any {
-	b := make([]byte, maxChunk)
-	return &b
-}}

@@ -91,8 +91,9 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 	outcome.Elapsed = durationpb.New(time.Since(started))
 	if err != nil {
 		r.Spool.Drop(outcome.GetOutput().GetId())
-		outcome.Output, outcome.Counters = nil, nil
-		outcome.Class, outcome.Failure = classify(ctx, err, lease, job)
+		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
+		class, failure := classify(ctx, err, lease, job)
+		outcome.Class, outcome.Failure = class, bounded(failure)
 		return outcome
 	}
 	outcome.Counters = live.counters(outcome.GetCounters())
@@ -103,9 +104,12 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 }
 
 func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) (err error) {
+	if job == nil {
+		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the coordinator did not say what job the lease is of")
+	}
 	switch lease.GetKind() {
 	case pb.LeaseKind_LEASE_KIND_PLAN:
-		outcome.Plan, err = r.Plan(ctx, job.GetSpec())
+		outcome.Plan, err = r.plan(ctx, job.GetSpec())
 	case pb.LeaseKind_LEASE_KIND_COMMIT:
 		err = r.folder(job).Commit(lease.GetInputs())
 	case pb.LeaseKind_LEASE_KIND_PROCESS, pb.LeaseKind_LEASE_KIND_MERGE:
@@ -114,6 +118,14 @@ func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobConte
 		err = processor.Fatal("this worker does not know leases of kind %s: it is older than its coordinator", lease.GetKind())
 	}
 	return err
+}
+
+func (r *Runner) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
+	plan, err := r.Plan(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return plan, checkPlan(plan)
 }
 
 func (r *Runner) folder(job *pb.JobContext) *sink.Folder {
@@ -244,6 +256,9 @@ func classify(ctx context.Context, err error, lease *pb.Lease, job *pb.JobContex
 	}
 	var failure *processor.Failure
 	if errors.As(err, &failure) {
+		if failure.Class == pb.OutcomeClass_OUTCOME_CLASS_CANCELLED { // and nobody cancelled it: it would be leased for ever
+			return pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, failure.Detail
+		}
 		return failure.Class, failure.Detail
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {

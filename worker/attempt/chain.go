@@ -57,10 +57,16 @@ func run(ctx context.Context, a *processor.Attempt, links []link, in processor.I
 		cancel(err)
 	}
 	pipe.stop(err)
-	if first := <-upstream; first != nil && !errors.Is(first, errUnwanted) {
+	if first := <-upstream; first != nil && !follows(first, err) {
 		return first
 	}
 	return err
+}
+
+// follows says that a step ended with an error because a later one had failed:
+// it was told so, or it was stopped for that.
+func follows(err, later error) bool {
+	return errors.Is(err, errUnwanted) || later != nil && (errors.Is(err, later) || errors.Is(err, context.Canceled))
 }
 
 // inner is the attempt as later steps see it: what they read is no input.
@@ -75,7 +81,7 @@ func guarded(ctx context.Context, a *processor.Attempt, step processor.Step, in 
 	defer func() {
 		if p := recover(); p != nil {
 			failure := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the processor panicked: %v", p)
-			failure.Detail.Detail = string(debug.Stack())
+			failure.Detail.Detail = clip(string(debug.Stack()), maxDetail)
 			err = failure
 		}
 	}()

@@ -10,15 +10,6 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 )
 
-const (
-	// maxBadRecords is how many bad records are shown.
-	maxBadRecords = 20
-	// maxCounters is how many counters of its own a processor may have.
-	maxCounters = 100
-	// maxStatus is how long a status may be, in bytes.
-	maxStatus = 200
-)
-
 // Live is the progress of a running attempt. Its zero value is ready.
 type Live struct {
 	records, bytes atomic.Int64
@@ -44,16 +35,14 @@ func (l *Live) read(records, bytes int64) {
 }
 
 func (l *Live) setStatus(text string) {
-	if len(text) > maxStatus {
-		text = text[:maxStatus]
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status = text
+	l.status = clip(text, maxStatus)
 }
 
 // count adds to a counter; counters beyond the limit are dropped.
 func (l *Live) count(name string, delta int64) {
+	name = clip(name, maxCounterName)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.custom == nil {
@@ -72,7 +61,7 @@ func (l *Live) skip(bad *pb.BadRecord, limit uint64) error {
 	defer l.mu.Unlock()
 	l.nbad++
 	if len(l.bad) < maxBadRecords {
-		l.bad = append(l.bad, bad)
+		l.bad = append(l.bad, boundedRecord(bad))
 	}
 	if uint64(l.nbad) > limit && l.nbad >= maxBadRecords {
 		return l.failure(limit)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/shlex"
@@ -108,7 +109,7 @@ func writeStage(to io.Writer, i int, stage *pb.StagePlan) {
 	if stage.GetInput() == pb.StageInput_STAGE_INPUT_COLLECT {
 		input = "collects all outputs of the stage before in one batch"
 	}
-	fmt.Fprintf(to, "stage %d%s: %s\n", i+1, prefixed(" ", stage.GetName()), input)
+	fmt.Fprintf(to, "stage %d%s: %s\n", i+1, called(stage.GetName()), input)
 	if stage.GetReason() != "" {
 		fmt.Fprintf(to, "  why: %s\n", stage.GetReason())
 	}
@@ -123,11 +124,12 @@ func writeStage(to io.Writer, i int, stage *pb.StagePlan) {
 	}
 }
 
-func prefixed(prefix, text string) string {
-	if text == "" {
+// called is the name of a stage that its user has named; others have a number.
+func called(name string) string {
+	if _, err := strconv.Atoi(name); name == "" || err == nil {
 		return ""
 	}
-	return prefix + text
+	return " (" + name + ")"
 }
 
 // cutLine says how the source is cut.

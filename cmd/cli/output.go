@@ -38,14 +38,15 @@ func (a *app) chooseOutput(spec *pb.JobSpec, asked string, terminal bool) (outpu
 	if asked == "" {
 		asked = api.ShortName(spec.GetSink().GetFormat())
 	}
-	if asked == "" && a.makesRecords(spec) {
+	switch {
+	case asked != "":
+	case terminal && (a.makesRecords(spec) || writes(lastStage(spec), pb.Format_FORMAT_CSV)):
+		asked = formatTable
+	case a.makesRecords(spec):
 		asked = "csv"
-		if terminal {
-			asked = formatTable
-		}
 	}
 	if asked != "" {
-		sink(spec).Format = formatOfJob(asked)
+		sink(spec).Format = formatOfJob(spec, asked)
 	}
 	return outputForm{asked, terminal}, nil
 }
@@ -64,9 +65,10 @@ func fileOutput(spec *pb.JobSpec, asked string) error {
 }
 
 // formatOfJob is what a job must make so that this can be written. Records that
-// are put together to one table or file here come as Arrow.
-func formatOfJob(asked string) pb.Format {
-	if asked == formatTable || asked == "parquet" {
+// are put together to one table or file here come as Arrow, and so does what a
+// program makes whose columns nobody knows before: a header must name them.
+func formatOfJob(spec *pb.JobSpec, asked string) pb.Format {
+	if asked == formatTable || asked == "parquet" || asked == "csv" && writes(lastStage(spec), pb.Format_FORMAT_ARROW) {
 		return pb.Format_FORMAT_ARROW
 	}
 	return formatNamed(asked)
@@ -81,15 +83,29 @@ func formatNamed(name string) pb.Format {
 // makesRecords says whether the job's last stage makes records with columns,
 // rather than text.
 func (a *app) makesRecords(spec *pb.JobSpec) bool {
-	last := spec.GetStages()[len(spec.GetStages())-1]
+	last := lastStage(spec)
 	switch p := last.GetProcessor().(type) {
 	case *pb.Stage_Sql:
 		return true
+	case *pb.Stage_Command:
+		return writes(last, pb.Format_FORMAT_ARROW)
 	case *pb.Stage_Function:
 		info, ok := a.functions.Lookup(p.Function)
 		return ok && len(info.Columns) > 0
 	}
 	return false
+}
+
+func lastStage(spec *pb.JobSpec) *pb.Stage { return spec.GetStages()[len(spec.GetStages())-1] }
+
+// writes says whether a stage is a program that writes a format. A warm one
+// speaks Arrow, whatever is said.
+func writes(stage *pb.Stage, format pb.Format) bool {
+	options := stage.GetCommandOptions()
+	if options.GetWarm() {
+		return stage.GetCommand() != "" && format == pb.Format_FORMAT_ARROW
+	}
+	return stage.GetCommand() != "" && options.GetOutputFormat() == format
 }
 
 // output is where a result is written to. It remembers the first error, and says

@@ -255,3 +255,16 @@ func TestVersionAndSchema(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A warm program's answers have columns that nobody knows beforehand: the header
+// is made of the first.
+func TestWarmProgramsMakeTables(t *testing.T) {
+	w := place(t, books)
+	for _, more := range [][]string{nil, {"--output-format", "csv"}} {
+		got := w.run("", append([]string{"run", "-q", "--warm", "--command", "cat", "books/a.txt", "books/b.txt"}, more...)...)
+		lines := strings.Split(got.stdout, "\n")
+		if got.status != 0 || len(lines) != 5 || lines[0] != "line,file,offset" || !strings.HasPrefix(lines[3], "four,") {
+			t.Errorf("%v: %+v", more, got)
+		}
+	}
+}

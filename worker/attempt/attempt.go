@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/exchange"
 	"github.com/millrace/millrace/worker/processor"
@@ -93,7 +94,7 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 		r.Spool.Drop(outcome.GetOutput().GetId())
 		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
 		class, failure := classify(ctx, err, lease, job)
-		outcome.Class, outcome.Failure = class, bounded(failure)
+		outcome.Class, outcome.Failure = class, api.ClipFailure(failure)
 		return outcome
 	}
 	outcome.Counters = live.counters(outcome.GetCounters())

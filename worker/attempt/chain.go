@@ -81,7 +81,7 @@ func guarded(ctx context.Context, a *processor.Attempt, step processor.Step, in 
 	defer func() {
 		if p := recover(); p != nil {
 			failure := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the processor panicked: %v", p)
-			failure.Detail.Detail = clip(string(debug.Stack()), maxDetail)
+			failure.Detail.Detail = string(debug.Stack())
 			err = failure
 		}
 	}()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
 )
@@ -37,18 +38,18 @@ func (l *Live) read(records, bytes int64) {
 func (l *Live) setStatus(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status = clip(text, maxStatus)
+	l.status = api.Clip(text, api.MaxProgressBytes)
 }
 
 // count adds to a counter; counters beyond the limit are dropped.
 func (l *Live) count(name string, delta int64) {
-	name = clip(name, maxCounterName)
+	name = api.Clip(name, api.MaxCounterNameBytes)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.custom == nil {
 		l.custom = map[string]int64{}
 	}
-	if _, known := l.custom[name]; !known && len(l.custom) >= maxCounters {
+	if _, known := l.custom[name]; !known && len(l.custom) >= api.MaxCounters {
 		return
 	}
 	l.custom[name] += delta
@@ -60,10 +61,10 @@ func (l *Live) skip(bad *pb.BadRecord, limit uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.nbad++
-	if len(l.bad) < maxBadRecords {
-		l.bad = append(l.bad, boundedRecord(bad))
+	if len(l.bad) < api.MaxBadRecords {
+		l.bad = append(l.bad, api.ClipBadRecord(bad))
 	}
-	if uint64(l.nbad) > limit && l.nbad >= maxBadRecords {
+	if uint64(l.nbad) > limit && l.nbad >= api.MaxBadRecords {
 		return l.failure(limit)
 	}
 	return nil

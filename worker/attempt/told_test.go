@@ -7,57 +7,24 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 )
-
-func TestClipKeepsWholeCharacters(t *testing.T) {
-	for _, test := range []struct {
-		text string
-		most int
-		want string
-	}{
-		{"grain", 10, "grain"},
-		{"grain", 2, "gr"},
-		{"éé", 3, "é"},
-		{"éé", 1, ""},
-		{"a\xffb", 10, "a\uFFFDb"},
-		{"a\xffb", 3, "a"},
-	} {
-		if got := clip(test.text, test.most); got != test.want {
-			t.Errorf("clip(%q, %d) = %q, want %q", test.text, test.most, got, test.want)
-		}
-	}
-	if got := clipStart("éé\xff", 4); got != "\uFFFD" {
-		t.Errorf("clipStart = %q", got)
-	}
-}
 
 // Whatever programs and file names hold, it can be encoded, or the session would
 // break over it for ever.
 func TestWhatIsToldCanBeSent(t *testing.T) {
 	odd := strings.Repeat("x\xff", 40<<10)
-	bad := make([]*pb.BadRecord, 50)
-	for i := range bad {
-		bad[i] = &pb.BadRecord{File: odd, Record: odd, Reason: odd, Offset: 7}
-	}
-	f := bounded(&pb.Failure{Message: odd, Signal: odd, Detail: odd, BadRecords: bad, ExitStatus: 3})
-	if _, err := proto.Marshal(f); err != nil {
-		t.Error(err)
-	}
-	if len(f.GetMessage()) > maxMessage || len(f.GetDetail()) > maxDetail || len(f.GetBadRecords()) != maxBadRecords ||
-		len(f.GetBadRecords()[0].GetRecord()) > maxRecord || f.GetExitStatus() != 3 || f.GetBadRecords()[0].GetOffset() != 7 {
-		t.Errorf("%d bytes of message, %d of detail, %d records", len(f.GetMessage()), len(f.GetDetail()), len(f.GetBadRecords()))
-	}
 	var live Live
 	live.setStatus(strings.Repeat("é", 200)[1:])
 	live.count(odd, 1)
-	live.skip(bad[0], 9)
+	live.skip(&pb.BadRecord{File: odd, Record: odd, Reason: odd}, 9)
 	for _, m := range []proto.Message{live.Progress(nil), live.counters(nil), live.skipped()} {
 		if _, err := proto.Marshal(m); err != nil {
 			t.Errorf("%T: %v", m, err)
 		}
 	}
-	if status := live.Progress(nil).GetStatus(); len(status) > maxStatus || !utf8.ValidString(status) {
+	if status := live.Progress(nil).GetStatus(); len(status) > api.MaxProgressBytes || !utf8.ValidString(status) {
 		t.Errorf("the status is %q", status)
 	}
 }
@@ -68,11 +35,11 @@ func TestCountersAreBounded(t *testing.T) {
 		live.count(strings.Repeat("n", i), 1)
 	}
 	custom := live.counters(nil).GetCustom()
-	if len(custom) > maxCounters {
+	if len(custom) > api.MaxCounters {
 		t.Errorf("%d counters", len(custom))
 	}
 	for name := range custom {
-		if len(name) > maxCounterName {
+		if len(name) > api.MaxCounterNameBytes {
 			t.Errorf("a name of %d bytes", len(name))
 		}
 	}

@@ -129,6 +129,25 @@ func TestTheFirstErrorIsTold(t *testing.T) {
 	}
 }
 
+// A step that is stopped because the next one failed says that it was cancelled:
+// that must not hide the failure.
+func TestAFailureIsNotHiddenByWhatItStopped(t *testing.T) {
+	full := errors.New("the disk is full")
+	stopped := stepFunc(func(ctx context.Context, _ processor.Input, out processor.Output) error {
+		if _, err := io.WriteString(out, "a"); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return errors.Join(context.Cause(ctx), processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_CANCELLED, "stopped"))
+	})
+	fails := stepFunc(func(context.Context, processor.Input, processor.Output) error { return full })
+	err := run(t.Context(), &processor.Attempt{}, []link{{step: stopped}, {step: fails}}, processor.Input{}, &gathered{})
+	var failure *processor.Failure
+	if !errors.Is(err, full) || errors.As(err, &failure) {
+		t.Errorf("%v, want that %v", err, full)
+	}
+}
+
 func TestAPanicIsAFailureWithItsStack(t *testing.T) {
 	for _, steps := range [][]stepFunc{
 		{func(context.Context, processor.Input, processor.Output) error { panic("broken wheel") }},

@@ -3,11 +3,11 @@ package planner
 import (
 	"context"
 	"errors"
-	"os"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
 	"github.com/millrace/millrace/worker/processor/sql"
+	"github.com/millrace/millrace/worker/sink"
 	"github.com/millrace/millrace/worker/source"
 )
 
@@ -39,7 +39,7 @@ func (p *planner) close() {
 // engine is the SQL engine that answers for queries.
 func (p *planner) engine() (*sql.Planner, error) {
 	if p.queries == nil {
-		opened, err := sql.OpenPlanner()
+		opened, err := p.deps.Queries()
 		if err != nil {
 			return nil, processor.Fatal("the job needs SQL, but %v", err)
 		}
@@ -78,34 +78,12 @@ func (p *planner) make(ctx context.Context) error {
 	return p.index(ctx)
 }
 
-// checkFolder refuses an output folder that holds something.
+// checkFolder refuses an output folder that may not be written to.
 func (p *planner) checkFolder() error {
-	files := p.spec.GetSink().GetFiles()
-	if files == nil || files.GetOverwrite() {
-		return nil
-	}
-	folder := files.GetFolder()
-	f, err := os.Open(folder)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return processor.Fatal("the output folder can't be used: %v", err)
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(1)
-	switch {
-	case len(names) > 0:
-		return processor.Fatal("the output folder %s is not empty: name another one, or ask to overwrite it", folder)
-	case err != nil && isFile(f):
-		return processor.Fatal("the output folder %s is a file: name a folder", folder)
+	if files := p.spec.GetSink().GetFiles(); files != nil {
+		return sink.CheckEmpty(files)
 	}
 	return nil
-}
-
-func isFile(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && !info.IsDir()
 }
 
 // readSource lists and sniffs the source.
@@ -120,6 +98,9 @@ func (p *planner) readSource(ctx context.Context) error {
 	p.plan.Fragments = fragments
 	p.plan.Format, p.plan.Csv, p.plan.Columns = p.sniffed.Format, p.sniffed.Csv, p.sniffed.Columns
 	p.plan.Notes = p.sniffed.Notes
+	if files := p.spec.GetSink().GetFiles(); files != nil {
+		return sink.CheckInputs(files, fragments)
+	}
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -26,6 +27,9 @@ const (
 	asidePrefix = "_millrace-"
 	// SuccessMark is the empty file that says that everything is in place.
 	SuccessMark = "_SUCCESS"
+	// madeMark, among the files aside, says that the sink's folder was made for
+	// them.
+	madeMark = "made"
 
 	writeBuffer = 1 << 20
 )
@@ -63,23 +67,52 @@ func extension(format pb.Format) string {
 	return ".txt"
 }
 
-// CheckEmpty fails when the folder may not be written to: it holds something,
-// and overwriting was not asked for.
+// CheckEmpty fails when the folder may not be written to: it is a file, or it
+// holds something and overwriting was not asked for. What a job left there that
+// was killed counts too: it may be another's that still runs.
 func CheckEmpty(spec *pb.FileSink) error {
-	entries, err := os.ReadDir(spec.GetFolder())
+	folder := spec.GetFolder()
+	info, err := os.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case err != nil:
-		return processor.Fatal("the output folder %s can't be read: %v", spec.GetFolder(), err)
+	case err == nil && !info.IsDir():
+		return processor.Fatal("the output folder %s is a file: name a folder", folder)
+	case err == nil && spec.GetOverwrite():
+		return nil
 	}
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), asidePrefix) {
-			continue // left by a job that ended without its commit
+	entries, err := os.ReadDir(folder)
+	switch {
+	case err != nil:
+		return processor.Fatal("the output folder %s can't be used: %v", folder, errors.Unwrap(err))
+	case len(entries) == 0:
+		return nil
+	}
+	return processor.Fatal("the output folder %s is not empty (it holds %s): name another one, or ask to overwrite it",
+		folder, entries[0].Name())
+}
+
+// CheckInputs fails when the folder would be overwritten with input files in
+// it.
+func CheckInputs(spec *pb.FileSink, fragments []*pb.Fragment) error {
+	if !spec.GetOverwrite() {
+		return nil
+	}
+	folder, err := filepath.Abs(spec.GetFolder())
+	if err != nil {
+		return fmt.Errorf("the output folder: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = real
+	}
+	for _, f := range fragments {
+		path := f.GetPath()
+		if real, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(real, filepath.Base(path))
 		}
-		if !spec.GetOverwrite() {
-			return processor.Fatal("the output folder %s is not empty (it holds %s): choose another, or ask to overwrite it",
-				spec.GetFolder(), entry.Name())
+		if strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/") {
+			return processor.Fatal("the output folder %s holds %s, which is input: overwriting would remove it; name another folder",
+				spec.GetFolder(), f.GetPath())
 		}
 	}
 	return nil
@@ -122,8 +155,8 @@ func (w *Writer) WriteRecords(arrow.RecordBatch) error {
 }
 
 func (w *Writer) open() error {
-	if err := os.MkdirAll(w.folder.aside, 0o755); err != nil {
-		return processor.Fatal("the output folder can't be made: %v", err)
+	if err := w.folder.makeAside(); err != nil {
+		return err
 	}
 	file, err := os.OpenFile(w.ref.GetPath(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -131,6 +164,25 @@ func (w *Writer) open() error {
 	}
 	w.file, w.buffer = file, bufio.NewWriterSize(file, writeBuffer)
 	return nil
+}
+
+// makeAside makes the folder where attempts write, and the sink's around it.
+func (f *Folder) makeAside() error {
+	if _, err := os.Lstat(f.aside); err == nil {
+		return nil
+	}
+	_, before := os.Stat(f.path)
+	err := os.MkdirAll(f.aside, 0o755)
+	if err == nil && errors.Is(before, fs.ErrNotExist) {
+		err = os.WriteFile(filepath.Join(f.aside, madeMark), nil, 0o644)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("make the output folder: %w", err)
+	}
+	return processor.Fatal("the output folder can't be made: %v", err)
 }
 
 // Finish ends the file and sees it onto the disk. It returns nil when nothing
@@ -237,9 +289,17 @@ func syncFolder(path string) error {
 }
 
 // Discard removes what attempts left aside; for jobs that ended without a
-// commit. The folder itself goes too when it is empty.
+// commit. The folder itself goes too when attempts made it and it is empty.
+// Nothing else is touched: the path may name a file of the user's.
 func (f *Folder) Discard() error {
-	err := os.RemoveAll(f.aside)
-	os.Remove(f.path) // only an empty folder goes
+	if info, err := os.Lstat(f.aside); err != nil || !info.IsDir() {
+		return nil // no attempt has written
+	}
+	_, err := os.Lstat(filepath.Join(f.aside, madeMark))
+	made := err == nil
+	err = os.RemoveAll(f.aside)
+	if info, statErr := os.Lstat(f.path); made && statErr == nil && info.IsDir() {
+		os.Remove(f.path) // it stays when it holds something
+	}
 	return err
 }

@@ -130,3 +130,59 @@ func TestCheckEmpty(t *testing.T) {
 		t.Errorf("overwrite: %v", err)
 	}
 }
+
+func TestDiscardTouchesNothingOfTheUsers(t *testing.T) {
+	dir := t.TempDir()
+	file, empty := filepath.Join(dir, "file"), filepath.Join(dir, "empty")
+	if err := errors.Join(os.WriteFile(file, []byte("dear"), 0o644), os.Mkdir(empty, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(empty, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, empty, link} {
+		f := sink.For(&pb.Sink{Files: &pb.FileSink{Folder: path}}, pb.Format_FORMAT_CSV, "job")
+		if err := f.Discard(); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if path != file {
+			write(t, f, "0-1", "a\n")
+			if err := f.Discard(); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("%s was removed", path)
+		}
+	}
+}
+
+func TestCheckFolderThatIsAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, overwrite := range []bool{false, true} {
+		if err := sink.CheckEmpty(&pb.FileSink{Folder: file, Overwrite: overwrite}); err == nil {
+			t.Errorf("overwrite %t: a file was taken for a folder", overwrite)
+		}
+	}
+}
+
+func TestCheckInputs(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "in"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("in", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	input := []*pb.Fragment{{Path: filepath.Join(dir, "in", "a.csv")}}
+	for folder, fine := range map[string]bool{"in": false, "link": false, ".": false, "i": true, "in/b": true} {
+		err := sink.CheckInputs(&pb.FileSink{Folder: filepath.Join(dir, folder), Overwrite: true}, input)
+		if (err == nil) != fine {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
+}

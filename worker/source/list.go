@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -168,6 +170,11 @@ func (l *lister) folder(path, entry string) error {
 func (l *lister) fragments(threads int) ([]*pb.Fragment, error) {
 	if len(l.files) > MaxFragments {
 		return nil, &Problem{Kind: Unsupported, Path: l.files[0].path, Text: fmt.Sprintf("the source holds %d files, more than %d", len(l.files), MaxFragments)}
+	}
+	for _, f := range l.files {
+		if !utf8.ValidString(f.path) {
+			return nil, &Problem{Kind: Unsupported, Path: strconv.Quote(f.path), Text: "the name is not UTF-8 text: rename the file, or leave it out"}
+		}
 	}
 	out := make([]*pb.Fragment, len(l.files))
 	err := each(l.ctx, len(l.files), threads, func(i int) error {

@@ -88,8 +88,9 @@ func openCompressed(f *pb.Fragment, o Options) (*decompressor, error) {
 		d.in = raw
 	}
 	if err != nil && err != io.EOF {
-		file.Close()
-		return nil, d.failed(err)
+		err = d.failed(err) // which looks at the file
+		d.Close()
+		return nil, err
 	}
 	return d, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
@@ -30,9 +31,14 @@ func (r *Reader) guarded(f *pb.Fragment, what string, read func(file File, yield
 			return
 		}
 		defer in.Close()
+		var invalid error
 		stopped, taking := false, false
 		err = protect(&taking, func() error {
 			return read(in, func(b arrow.RecordBatch) bool {
+				if err := array.ValidateRecordFull(b); err != nil {
+					invalid = err
+					return false
+				}
 				taking = true
 				stopped = !yield(b, nil)
 				taking = false
@@ -41,6 +47,9 @@ func (r *Reader) guarded(f *pb.Fragment, what string, read func(file File, yield
 		})
 		if stopped {
 			return
+		}
+		if err == nil {
+			err = invalid
 		}
 		if changed := verify(in, f); changed != nil {
 			err = changed

@@ -79,6 +79,9 @@ func (s *sniffer) peek(i int) error {
 		t.format = s.source.GetFormat()
 	}
 	t.stream = len(head) > 0 && !strings.HasPrefix(string(head), "ARROW1")
+	if table := t.format == pb.Format_FORMAT_CSV || t.format == pb.Format_FORMAT_JSON; table && isBareUTF16(head) {
+		return utf16Error(f.GetPath())
+	}
 	switch t.format {
 	case pb.Format_FORMAT_CSV:
 		t.first = firstLine(head)

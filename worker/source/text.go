@@ -21,8 +21,26 @@ var heads = sync.Pool{New: func() any {
 
 func isBOM(b []byte) bool { return string(b[:min(3, len(b))]) == "\xef\xbb\xbf" }
 
+// isUTF16 knows UTF-16 by the mark at its start.
 func isUTF16(b []byte) bool {
 	return len(b) >= 2 && (b[0] == 0xff && b[1] == 0xfe || b[0] == 0xfe && b[1] == 0xff)
+}
+
+// isBareUTF16 knows Latin text in UTF-16 without a mark: every other byte is
+// zero.
+func isBareUTF16(b []byte) bool {
+	const least, most = 8, 64
+	b = b[:min(len(b)&^1, most)]
+	if len(b) < least {
+		return false
+	}
+	var zero [2]int
+	for i, c := range b {
+		if c == 0 {
+			zero[i%2]++
+		}
+	}
+	return zero[0] == 0 && zero[1] == len(b)/2 || zero[1] == 0 && zero[0] == len(b)/2
 }
 
 func utf16Error(path string) error {

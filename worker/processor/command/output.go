@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -50,6 +51,9 @@ func copyArrow(from io.Reader, out processor.Output) (rows int64, err error) {
 	}
 	defer stream.Release()
 	for stream.Next() {
+		if err := array.ValidateRecordFull(stream.RecordBatch()); err != nil {
+			return rows, err // what reads it would go out of bounds
+		}
 		batch := untold(stream.RecordBatch())
 		rows += batch.NumRows()
 		err := out.WriteRecords(batch)

@@ -39,7 +39,7 @@ func (p *planner) close() {
 // engine is the SQL engine that answers for queries.
 func (p *planner) engine() (*sql.Planner, error) {
 	if p.queries == nil {
-		opened, err := p.deps.Queries()
+		opened, err := sql.OpenPlanner()
 		if err != nil {
 			return nil, processor.Fatal("the job needs SQL, but %v", err)
 		}

@@ -236,9 +236,9 @@ type JobStats struct {
 	// Sum over winning attempts of the source stage (input) and of the last
 	// stage (output).
 	Counters *Counters `protobuf:"bytes,5,opt,name=counters,proto3" json:"counters,omitempty"`
-	// Attempts that failed and spent a batch's budget.
+	// Failed attempts that were tried again.
 	Retries int64 `protobuf:"varint,6,opt,name=retries,proto3" json:"retries,omitempty"`
-	// Attempts whose work was thrown away.
+	// Finished attempts whose work was thrown away.
 	Wasted int64 `protobuf:"varint,7,opt,name=wasted,proto3" json:"wasted,omitempty"`
 	// Mean size of a batch of the source stage, in records.
 	BatchRecords float64 `protobuf:"fixed64,8,opt,name=batch_records,json=batchRecords,proto3" json:"batch_records,omitempty"`

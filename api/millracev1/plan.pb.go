@@ -622,7 +622,11 @@ type StagePlan struct {
 	// Why it is one batch, or why it is split so: a sentence for people.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The format of the bytes that it reads, where what it reads is bytes.
-	InputFormat   Format `protobuf:"varint,9,opt,name=input_format,json=inputFormat,proto3,enum=millrace.v1.Format" json:"input_format,omitempty"`
+	InputFormat Format `protobuf:"varint,9,opt,name=input_format,json=inputFormat,proto3,enum=millrace.v1.Format" json:"input_format,omitempty"`
+	// The outputs are needed only until they have this many records together, in
+	// source order: what of the source lies behind is not read then. Without it
+	// all of the source is read. Only the first stage may have it.
+	PrefixLimit   *int64 `protobuf:"varint,10,opt,name=prefix_limit,json=prefixLimit,proto3,oneof" json:"prefix_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,6 +722,13 @@ func (x *StagePlan) GetInputFormat() Format {
 		return x.InputFormat
 	}
 	return Format_FORMAT_UNSPECIFIED
+}
+
+func (x *StagePlan) GetPrefixLimit() int64 {
+	if x != nil && x.PrefixLimit != nil {
+		return *x.PrefixLimit
+	}
+	return 0
 }
 
 // Cut is how a stage's input is cut into batches.
@@ -1170,7 +1181,7 @@ const file_millrace_v1_plan_proto_rawDesc = "" +
 	"\x05whole\x18\x06 \x01(\bR\x05whole\x12\x12\n" +
 	"\x04cuts\x18\a \x03(\x03R\x04cuts\x12:\n" +
 	"\vcompression\x18\b \x01(\x0e2\x18.millrace.v1.CompressionR\vcompression\x12\x18\n" +
-	"\arecords\x18\t \x01(\x03R\arecords\"\xe5\x02\n" +
+	"\arecords\x18\t \x01(\x03R\arecords\"\x9e\x03\n" +
 	"\tStagePlan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x05steps\x18\x02 \x03(\v2\x11.millrace.v1.StepR\x05steps\x12-\n" +
@@ -1180,7 +1191,10 @@ const file_millrace_v1_plan_proto_rawDesc = "" +
 	"\brequires\x18\x06 \x03(\tR\brequires\x12/\n" +
 	"\x06output\x18\a \x01(\x0e2\x17.millrace.v1.OutputKindR\x06output\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x126\n" +
-	"\finput_format\x18\t \x01(\x0e2\x13.millrace.v1.FormatR\vinputFormat\"\x81\x01\n" +
+	"\finput_format\x18\t \x01(\x0e2\x13.millrace.v1.FormatR\vinputFormat\x12&\n" +
+	"\fprefix_limit\x18\n" +
+	" \x01(\x03H\x00R\vprefixLimit\x88\x01\x01B\x0f\n" +
+	"\r_prefix_limit\"\x81\x01\n" +
 	"\x03Cut\x12(\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x14.millrace.v1.CutRuleR\x04rule\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x1b\n" +
@@ -1312,6 +1326,7 @@ func file_millrace_v1_plan_proto_init() {
 		return
 	}
 	file_millrace_v1_job_proto_init()
+	file_millrace_v1_plan_proto_msgTypes[3].OneofWrappers = []any{}
 	file_millrace_v1_plan_proto_msgTypes[5].OneofWrappers = []any{
 		(*Step_Sql)(nil),
 		(*Step_Command)(nil),

@@ -119,6 +119,9 @@ func (s *State) jobClosed(f *JobClosed) bool {
 	if j == nil || j.state.Over() {
 		return false
 	}
+	if f.Untried && j.retries > 0 {
+		j.retries--
+	}
 	s.end(j, f.State, f.At)
 	j.class, j.reason, j.fault = f.Class, f.Reason, f.Failure
 	s.release(j)
@@ -159,14 +162,21 @@ func stateOf(index int) JobState {
 	return StateRunning
 }
 
-func (s *State) rangeDone(f *RangeDone) bool {
+// wins says whether a done range is what its job still waits for.
+func (s *State) wins(f *RangeDone) bool {
 	j, g := s.target(f.Fence.Job, f.Stage, f.From, f.To)
 	if j == nil || g.overlapsDone(f.From, f.To) || s.outputs[f.Output.ID] != nil {
 		return false
 	}
-	if f.Stage > 0 && !j.stages[f.Stage-1].complete() {
-		return false // some of what it read is lost
+	return f.Stage <= 0 || j.stages[f.Stage-1].complete() // else some of what it read is lost
+}
+
+func (s *State) rangeDone(f *RangeDone) bool {
+	if !s.wins(f) {
+		s.waste(f.Fence.Job)
+		return false
 	}
+	j, g := s.target(f.Fence.Job, f.Stage, f.From, f.To)
 	j.maxBatch = max(j.maxBatch, f.Fence.Batch)
 	g.forgive(f.From, f.To)
 	g.sum.add(&f.Counters)
@@ -186,6 +196,9 @@ func (s *State) rangeDone(f *RangeDone) bool {
 			job: j, stage: f.Stage, from: f.From, to: f.To, batches: 1,
 			out: out, sum: f.Counters, elapsed: f.Elapsed,
 		})
+	}
+	if f.Stage == 0 {
+		s.bound(j)
 	}
 	s.settle(j, f.Stage, f.At)
 	return true
@@ -230,7 +243,7 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 		return false
 	}
 	j.maxBatch = max(j.maxBatch, f.Fence.Batch)
-	j.retries++
+	j.retries++ // until its job is closed over it
 	old, _ := g.failed.get(f.From)
 	fail := &failure{from: f.From, to: f.To, class: f.Class, first: f.Failure}
 	if old != nil && old.to == f.To {
@@ -379,7 +392,12 @@ func (s *State) resultRead(f *ResultRead) bool {
 }
 
 func (s *State) workWasted(f *WorkWasted) bool {
-	j := s.jobs[f.Job]
+	return s.waste(f.Job)
+}
+
+// waste counts a finished attempt whose work is thrown away.
+func (s *State) waste(id JobID) bool {
+	j := s.jobs[id]
 	if j == nil {
 		return false
 	}

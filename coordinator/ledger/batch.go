@@ -77,6 +77,12 @@ func (l *Ledger) drop(b *batch) {
 		}
 	case batchLeased:
 		l.unlease(b, 0)
+	case batchReported:
+		b.run.skipping -= b.skipped
+	case batchFailing:
+		if b.kind != LeaseMerge && !b.limbo {
+			b.run.failing--
+		}
 	}
 	r := b.run
 	b.phase = batchOver

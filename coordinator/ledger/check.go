@@ -52,6 +52,8 @@ func (p *Plan) checkStages() error {
 		switch last := i == len(p.Stages)-1; {
 		case (s.Input == InputCollect) != (i > 0):
 			return fmt.Errorf("stage %d (%s) has input %d: the first stage reads the source, and each other one collects", i, s.Name, s.Input)
+		case s.PrefixLimit != nil && (i > 0 || *s.PrefixLimit < 0):
+			return fmt.Errorf("stage %d (%s) ends after a number of records: only the first stage can, and not after fewer than none", i, s.Name)
 		case s.Output == OutputFile && !last:
 			return fmt.Errorf("stage %d (%s) makes files for the sink, but is not the last", i, s.Name)
 		case s.Cut.Size < 0 || s.Cut.Rule == CutBatches && (s.Cut.Size < 1 || s.Cut.Size > maxBatches):

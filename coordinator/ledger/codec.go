@@ -62,6 +62,19 @@ func (w *wire) flag(p *bool) {
 	*p = v == 1
 }
 
+// optional is a number that may be missing.
+func (w *wire) optional(p **int64) {
+	there := *p != nil
+	if w.flag(&there); !there {
+		*p = nil
+		return
+	}
+	if w.reading {
+		*p = new(int64)
+	}
+	num(w, *p)
+}
+
 func (w *wire) float(p *float64) {
 	v := math.Float64bits(*p)
 	w.u64(&v)

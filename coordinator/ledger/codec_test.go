@@ -19,13 +19,13 @@ var someFacts = []ledger.Fact{
 	&ledger.JobPlanned{At: 6, Job: 1, Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Plan: &ledger.Plan{
 		Fragments: []ledger.Fragment{{Unit: ledger.UnitRows, Whole: true, Extent: 9, SizeBytes: 8, Records: -1, Cuts: []int64{3, 5}, Payload: []byte{1}}},
 		Stages: []ledger.Stage{{
-			Name: "s", Input: ledger.InputSource, Requires: []string{"x"}, Output: ledger.OutputArrow, Mergeable: true, Payload: []byte{2},
+			Name: "s", Input: ledger.InputSource, Requires: []string{"x"}, Output: ledger.OutputArrow, Mergeable: true, PrefixLimit: new(int64), Payload: []byte{2},
 			Cut: ledger.Cut{Rule: ledger.CutBytes, Size: 4, MaxFiles: 5, WholeFiles: true},
 		}},
 		Payload: []byte{3},
 	}},
 	&ledger.PauseSet{Asked: ledger.Asked{Term: 1, Request: 2}, Job: 3, Paused: true},
-	&ledger.JobClosed{At: 1, Asked: ledger.Asked{Term: 1, Request: 2}, Job: 3, State: ledger.StateFailed, Class: ledger.OutcomeFatal, Reason: "r", Failure: []byte("f")},
+	&ledger.JobClosed{At: 1, Asked: ledger.Asked{Term: 1, Request: 2}, Job: 3, State: ledger.StateFailed, Class: ledger.OutcomeFatal, Reason: "r", Failure: []byte("f"), Untried: true},
 	&ledger.JobForgotten{Job: 4},
 	&ledger.RangeDone{
 		At: 1, Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Stage: -2, From: 1, To: 2, Worker: "w",

@@ -85,7 +85,6 @@ func (l *Ledger) followDone(f *RangeDone, took bool) {
 	b := r.reported(f.Fence, batchReported)
 	lost := false
 	if b != nil {
-		r.skipping -= b.skipped
 		lost = b.undone
 		l.answerOutcome(b, took)
 		l.drop(b)
@@ -98,6 +97,7 @@ func (l *Ledger) followDone(f *RangeDone, took bool) {
 		l.reopen(r, k, f.From, f.To)
 	}
 	if took {
+		l.followBound(r, k)
 		l.followOutput(r, k, f.Output, lost)
 	}
 	l.moveOn(r)
@@ -126,10 +126,10 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 	k := r.work(f.Stage)
 	b := r.reported(f.Fence, batchFailing)
 	if b != nil {
-		r.failing--
 		l.answerOutcome(b, true)
 		if took && (f.SplitAt <= f.From || f.SplitAt >= f.To) {
 			b.place.leave()
+			r.failing--
 			spent := uint32(1)
 			if x := b.knownFailure(); x != nil {
 				spent = x.spent
@@ -275,9 +275,6 @@ func (l *Ledger) moveOn(r *run) {
 // endRun stops everything that a job still has going.
 func (l *Ledger) endRun(r *run, reason string) {
 	for b := range r.all.all() {
-		if b.phase == batchReported && b.work.index >= 0 && b.kind != LeaseMerge {
-			r.skipping -= b.skipped
-		}
 		l.dissolve(b, reason)
 	}
 	if r.reserved != nil {

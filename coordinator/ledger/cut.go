@@ -18,6 +18,9 @@ func (l *Ledger) cutEnd(r *run, k *work, w *worker, from, end Position) Position
 		return min(r.job.layout.next(from), end)
 	}
 	want := l.wanted(r, k, w)
+	if k.plan.PrefixLimit != nil {
+		want = min(want, l.probe(r, k))
+	}
 	if w.leases.n > 0 {
 		want = min(want, l.affordable(r, w))
 	}

@@ -150,6 +150,7 @@ func (w *wire) jobClosed(f *JobClosed) {
 	num(w, &f.Class)
 	str(w, &f.Reason)
 	w.bytes(&f.Failure)
+	w.flag(&f.Untried)
 }
 
 func (w *wire) rangeDone(f *RangeDone) {
@@ -259,6 +260,7 @@ func (w *wire) plan(p *Plan) {
 		many(w, &s.Requires, str[string])
 		num(w, &s.Output)
 		w.flag(&s.Mergeable)
+		w.optional(&s.PrefixLimit)
 		w.bytes(&s.Payload)
 	})
 	w.bytes(&p.Payload)

@@ -108,6 +108,7 @@ func (s *State) unhold(e *entry) {
 // undo makes a done range undone, with what it counted.
 func (s *State) undo(e *entry) {
 	g := e.job.stage(e.stage)
+	g.retreat(e)
 	if e.out.ID != "" {
 		s.unhold(e)
 	}

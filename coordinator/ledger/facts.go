@@ -59,6 +59,8 @@ type JobClosed struct {
 	// Reason is the ledger's or the client's; Failure is a worker's.
 	Reason  string
 	Failure []byte
+	// Untried: the last failure ends the job, and is not tried again.
+	Untried bool
 }
 
 // JobForgotten: an ended job, and its unread result, is kept no longer.

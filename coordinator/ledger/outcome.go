@@ -153,7 +153,10 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 		f.SplitAt = r.job.layout.halve(b.from, b.to)
 	}
 	l.propose(f)
-	if why == "" {
+	switch {
+	case b.ahead():
+		return // what it says counts when everything before it is done
+	case why == "":
 		why = l.ends(b, class)
 	}
 	if why == noInput && b.inputStage() >= 0 {
@@ -249,7 +252,7 @@ func (l *Ledger) endFailed(b *batch, class OutcomeClass, failure []byte, why str
 	if f := b.knownFailure(); f != nil && len(f.first) > 0 && class != OutcomeFatal {
 		class, failure = f.class, f.first
 	}
-	l.close(b.run, &JobClosed{State: StateFailed, Class: class, Reason: why, Failure: failure})
+	l.close(b.run, &JobClosed{State: StateFailed, Class: class, Reason: why, Failure: failure, Untried: true})
 }
 
 // close proposes the end of a job. Nothing of it is granted any more.

@@ -90,6 +90,10 @@ type Stage struct {
 	Output   OutputKind
 	// Mergeable: neighbouring outputs may be merged into one by a merge lease.
 	Mergeable bool
+	// PrefixLimit is how many records the outputs of the first stage must have
+	// together, in source order: the rest of the source is left out then. All
+	// of it is needed when nil.
+	PrefixLimit *int64
 	// Payload is the rest of the stage, for others.
 	Payload []byte
 }

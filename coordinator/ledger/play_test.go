@@ -340,7 +340,8 @@ func (p *play) outcome(a args, lease string) ledger.Outcome {
 
 // plan makes a plan of fragments=EXTENT[w][:CUT…] and stages=late, one,
 // batches:N, records:N, bytes:N, collect; a stage ends in + when its outputs may
-// be merged, and in ! when they are files.
+// be merged, in ! when they are files, and in ^N when the first N records of
+// its outputs are enough.
 func (p *play) plan(a args) *ledger.Plan {
 	plan := &ledger.Plan{}
 	for _, word := range a.list("fragments") {
@@ -357,12 +358,17 @@ func (p *play) plan(a args) *ledger.Plan {
 	for i, word := range a.list("stages") {
 		name, merge := strings.CutSuffix(word, "+")
 		name, file := strings.CutSuffix(name, "!")
+		name, prefix, limited := strings.Cut(name, "^")
 		rule, size, _ := strings.Cut(name, ":")
 		n, _ := strconv.ParseInt(size, 10, 64)
 		s := ledger.Stage{Name: fmt.Sprintf("s%d", i), Input: ledger.InputSource, Output: ledger.OutputBytes, Mergeable: merge, Requires: a.list("requires")}
 		s.Cut = ledger.Cut{Rule: rules[rule], Size: n, MaxFiles: uint32(a.num("files"))}
 		if rule == "collect" {
 			s.Input = ledger.InputCollect
+		}
+		if limited {
+			n, _ := strconv.ParseInt(prefix, 10, 64)
+			s.PrefixLimit = &n
 		}
 		if file {
 			s.Output = ledger.OutputFile

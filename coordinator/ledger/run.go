@@ -41,8 +41,10 @@ type band struct {
 
 // work is what is to be done of a stage, beside what is done.
 type work struct {
+	run     *run
 	stage   *stage
 	index   int
+	total   Position        // of the stage, as far as it was followed
 	pending intervals       // nobody's
 	ready   ordered[*batch] // leased once, waiting for a worker
 	speeds  []speed         // by the worker's index
@@ -128,7 +130,7 @@ func (r *run) layStages(l *Ledger) {
 // cut before where it failed.
 func (l *Ledger) lay(r *run, k *work, index int) {
 	g := r.job.stage(index)
-	k.stage, k.index = g, index
+	k.run, k.stage, k.index, k.total = r, g, index, g.total
 	k.pending.add(0, g.total)
 	for e := range g.order.all() {
 		k.pending.remove(e.from, e.to)

@@ -114,6 +114,11 @@ func (w *wire) stage(s *State, j *job, index int) {
 	num(w, &g.batches)
 	num(w, &g.elapsed)
 	num(w, &g.cap)
+	num(w, &g.front)
+	num(w, &g.found)
+	if w.reading && (g.total < 0 || g.front < 0 || g.front > g.total) {
+		w.fail()
+	}
 	w.flag(&g.closed)
 	w.counters(&g.sum)
 	n := g.done.len()

@@ -75,7 +75,7 @@ const maxSkips = 20
 
 // stage is what is done of a stage.
 type stage struct {
-	total   Position
+	total   Position // where it ends
 	done    ordered[*entry]
 	order   list[*entry] // done, in order
 	size    Position     // how many positions are done
@@ -84,6 +84,10 @@ type stage struct {
 	sum     Counters // of winners
 	batches int64
 	elapsed time.Duration
+	// front is up to where everything is done, and found how many records that
+	// has, where a prefix is enough.
+	front Position
+	found int64
 	// cap bounds batches in positions, since larger ones ran out of memory;
 	// no bound when 0.
 	cap Position
@@ -156,6 +160,9 @@ func (j *job) setPlan(p *Plan) {
 		j.stages[i].total = 1
 	}
 	j.stages[0].total = j.layout.total()
+	if p.prefix() == 0 {
+		j.stages[0].total = 0
+	}
 }
 
 // add puts a job into the state.

@@ -30,7 +30,7 @@ type Stats struct {
 	// Counters of winners: input of the source stage, output of the last
 	// stage, the processors' own of all stages.
 	Counters Counters
-	// Retries are attempts that failed and spent a batch's budget.
+	// Retries are failed attempts that were tried again, or will be.
 	Retries int64
 	// Wasted are finished attempts whose work was thrown away.
 	Wasted int64
@@ -130,6 +130,9 @@ func (j *job) stats(at Time) Stats {
 		s.Remaining = 0
 	case source.size > 0:
 		left := float64(source.total-source.size) / float64(source.size)
+		if limit := j.plan.prefix(); source.found > 0 && source.found < limit {
+			left = min(left, float64(limit-source.found)/float64(source.found))
+		}
 		s.Remaining = time.Duration(float64(s.Elapsed) * left)
 	}
 	return s

@@ -56,7 +56,9 @@ func stage(s *pb.StagePlan) ledger.Stage {
 		Requires:  s.GetRequires(),
 		Output:    ledger.OutputKind(s.GetOutput()),
 		Mergeable: mergeable(s),
-		Payload:   marshal(s),
+
+		PrefixLimit: s.PrefixLimit,
+		Payload:     marshal(s),
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
@@ -238,6 +240,34 @@ func TestJobView(t *testing.T) {
 	}
 	if unnamed := Job(ledger.JobView{Spec: marshal(&pb.JobSpec{Priority: 3})}, "id"); unnamed.GetName() != "" {
 		t.Errorf("a job without a name is called %q", unnamed.GetName())
+	}
+}
+
+// What a worker says is kept, so it must be within its limits.
+func TestOutcomesAreHeldToTheirLimits(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	custom := map[string]int64{long: 1}
+	for i := range 1000 {
+		custom[strconv.Itoa(i)] = 1
+	}
+	o := Outcome(&pb.Outcome{
+		Class:    pb.OutcomeClass_OUTCOME_CLASS_FATAL,
+		Counters: &pb.Counters{RecordsIn: -1, BytesIn: -1, RecordsOut: -1, BytesOut: -1, RecordsSkipped: -1, Custom: custom},
+		Failure:  &pb.Failure{Message: long, Detail: long, BadRecords: []*pb.BadRecord{{Record: long, Reason: long}}},
+		Output:   &pb.OutputRef{Id: "o", Kind: 256 + 1, Bytes: -1, Records: -1},
+	})
+	if len(o.Failure) > 32<<10 {
+		t.Errorf("the failure has %d bytes", len(o.Failure))
+	}
+	c := o.Counters
+	if min(c.RecordsIn, c.BytesIn, c.RecordsOut, c.BytesOut, c.RecordsSkipped) < 0 || len(c.Custom) != api.MaxCounters {
+		t.Errorf("the counters are %+v", c)
+	}
+	if o.Output.Kind != ledger.OutputNone || o.Output.Bytes < 0 || o.Output.Records < 0 {
+		t.Errorf("the output is %+v", o.Output)
+	}
+	if l := heldLease(nil, &pb.Lease{Kind: 256 + 1}); l.Kind != ledger.LeaseUnspecified {
+		t.Errorf("the lease is of kind %d", l.Kind)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
@@ -38,7 +39,7 @@ func Attached(a *pb.Attach) ledger.WorkerAttached {
 func heldLease(fence *pb.Fence, l *pb.Lease) ledger.Lease {
 	held := ledger.Lease{
 		Fence: Fence(fence),
-		Kind:  ledger.LeaseKind(l.GetKind()),
+		Kind:  leaseKind(l.GetKind()),
 		Stage: int(l.GetStage()),
 		From:  ledger.Position(l.GetPosition()),
 		To:    ledger.Position(l.GetEndPosition()),
@@ -103,7 +104,7 @@ func Outcome(o *pb.Outcome) ledger.Outcome {
 		Elapsed:  max(o.GetElapsed().AsDuration(), 0),
 	}
 	if f := o.GetFailure(); f != nil {
-		out.Failure = marshal(f)
+		out.Failure = marshal(api.ClipFailure(f))
 	}
 	if o.GetPlan() == nil || out.Class != ledger.OutcomeDone {
 		return out
@@ -137,25 +138,42 @@ func output(o *pb.OutputRef) ledger.Output {
 	return ledger.Output{
 		ID:      ledger.OutputID(o.GetId()),
 		Worker:  ledger.WorkerID(o.GetWorker()),
-		Kind:    ledger.OutputKind(o.GetKind()),
+		Kind:    outputKind(o.GetKind()),
 		Bytes:   max(o.GetBytes(), 0),
-		Records: o.GetRecords(),
+		Records: max(o.GetRecords(), 0),
 		Path:    o.GetPath(),
 	}
 }
 
-func counters(c *pb.Counters) ledger.Counters {
-	if c == nil {
-		return ledger.Counters{}
+// outputKind is a kind that the contract knows; any other is none.
+func outputKind(k pb.OutputKind) ledger.OutputKind {
+	if pb.OutputKind_name[int32(k)] == "" {
+		return ledger.OutputNone
 	}
+	return ledger.OutputKind(k)
+}
+
+// leaseKind is a kind that the contract knows; any other is none.
+func leaseKind(k pb.LeaseKind) ledger.LeaseKind {
+	if pb.LeaseKind_name[int32(k)] == "" {
+		return ledger.LeaseUnspecified
+	}
+	return ledger.LeaseKind(k)
+}
+
+// counters are within the limits of the contract: the ledger keeps them.
+func counters(c *pb.Counters) ledger.Counters {
 	sum := ledger.Counters{
-		RecordsIn: c.GetRecordsIn(), BytesIn: c.GetBytesIn(),
-		RecordsOut: c.GetRecordsOut(), BytesOut: c.GetBytesOut(),
-		RecordsSkipped: c.GetRecordsSkipped(),
+		RecordsIn: max(c.GetRecordsIn(), 0), BytesIn: max(c.GetBytesIn(), 0),
+		RecordsOut: max(c.GetRecordsOut(), 0), BytesOut: max(c.GetBytesOut(), 0),
+		RecordsSkipped: max(c.GetRecordsSkipped(), 0),
 	}
 	for name, value := range c.GetCustom() {
-		sum.Custom = append(sum.Custom, ledger.Count{Name: name, Value: value})
+		if len(name) <= api.MaxCounterNameBytes {
+			sum.Custom = append(sum.Custom, ledger.Count{Name: name, Value: value})
+		}
 	}
 	slices.SortFunc(sum.Custom, func(a, b ledger.Count) int { return cmp.Compare(a.Name, b.Name) })
+	sum.Custom = sum.Custom[:min(len(sum.Custom), api.MaxCounters)]
 	return sum
 }

@@ -166,6 +166,9 @@ func showStage(b *strings.Builder, s *pb.StagePlan) {
 	if s.GetCombine() != nil {
 		fmt.Fprintf(b, "  combine: %s\n", stepText(s.GetCombine()))
 	}
+	if s.PrefixLimit != nil {
+		fmt.Fprintf(b, "  ends after: %d records\n", s.GetPrefixLimit())
+	}
 	fmt.Fprintf(b, "  output %s, requires %v\n", strings.ToLower(strings.TrimPrefix(s.GetOutput().String(), "OUTPUT_KIND_")), s.GetRequires())
 }
 

@@ -131,6 +131,7 @@ func (b *builder) addSplit(d *derive.Derivation) error {
 	b.flow = flow{format: pb.Format_FORMAT_ARROW, columns: d.PartialColumns}
 	stage := b.addSQL(&pb.SqlStep{Query: d.Partial, Columns: columns, Result: d.PartialColumns})
 	explain(stage, d.Reason)
+	stage.PrefixLimit = d.PrefixLimit
 	if d.Combine != "" {
 		stage.Combine = &pb.Step{Processor: &pb.Step_Sql{Sql: &pb.SqlStep{
 			Query: d.Combine, Columns: d.PartialColumns, Result: d.PartialColumns,

@@ -2,8 +2,11 @@ package outbox
 
 import pb "github.com/millrace/millrace/api/millracev1"
 
-// count is how many items a message holds.
+// count is how many items a message holds; none when it is nil.
 func count(m *pb.SessionResponse) int {
+	if m == nil {
+		return 0
+	}
 	n := len(m.Jobs) + len(m.Grants) + len(m.Acks) + len(m.Revokes) +
 		len(m.DropOutputs) + len(m.Sends) + len(m.EndedJobs)
 	if m.Attached != nil || m.Heartbeat != 0 || m.Drain {

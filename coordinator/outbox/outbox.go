@@ -25,8 +25,7 @@ type Box struct {
 
 	mu      sync.Mutex
 	waiting *pb.SessionResponse
-	count   int
-	end     error
+	slow    bool // for good
 
 	signal chan struct{} // holds one token when the taker should look again
 }
@@ -41,27 +40,12 @@ func New(limit int) *Box {
 func (b *Box) Put(m *pb.SessionResponse) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.end != nil {
-		return b.end
-	}
 	b.wake()
-	if b.count > b.limit {
-		b.end = ErrSlow
-		return b.end
+	if b.slow = b.slow || count(b.waiting) > b.limit; b.slow {
+		return ErrSlow
 	}
-	b.count += count(m)
 	b.waiting = join(b.waiting, m)
 	return nil
-}
-
-// Close ends the box: what waits is not taken any more.
-func (b *Box) Close(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.end == nil {
-		b.end = err
-	}
-	b.wake()
 }
 
 func (b *Box) wake() {
@@ -89,13 +73,10 @@ func (b *Box) Take(ctx context.Context) (*pb.SessionResponse, error) {
 func (b *Box) take() (*pb.SessionResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.end != nil {
-		return nil, b.end
+	if b.slow {
+		return nil, ErrSlow
 	}
 	var m *pb.SessionResponse
 	m, b.waiting = split(b.waiting, MessageBytes)
-	if m != nil {
-		b.count -= count(m)
-	}
 	return m, nil
 }

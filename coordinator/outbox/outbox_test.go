@@ -90,14 +90,16 @@ func TestTakeEnds(t *testing.T) {
 	if _, err := b.Take(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Take got %v", err)
 	}
-	over := errors.New("over")
-	b.Close(over)
-	b.Close(errors.New("again"))
-	if _, err := b.Take(t.Context()); !errors.Is(err, over) {
-		t.Errorf("Take of a closed box got %v", err)
-	}
-	if err := b.Put(&pb.SessionResponse{}); !errors.Is(err, over) {
-		t.Errorf("Put to a closed box got %v", err)
+}
+
+// Answers to heartbeats that gather become one: they must not add up until the
+// worker seems slow.
+func TestGatheredHeartbeatsCountOnce(t *testing.T) {
+	b := New(16)
+	for i := range uint64(1000) {
+		put(t, b, &pb.SessionResponse{Heartbeat: 2*i + 1})
+		put(t, b, &pb.SessionResponse{Heartbeat: 2*i + 2})
+		take(t, b)
 	}
 }
 

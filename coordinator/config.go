@@ -43,7 +43,8 @@ type Config struct {
 	// SessionQueue is how many leases, acknowledgements and other orders wait
 	// for a worker that does not read, before it is disconnected: 100,000.
 	SessionQueue int
-	// MaxMessage bounds a message in bytes, and with it a plan: 64 MiB.
+	// MaxMessage bounds a message to the coordinator in bytes, and with it a
+	// plan: 64 MiB.
 	MaxMessage int
 
 	// SnapshotBytes is how large the log of the ledger's facts may grow before

@@ -106,7 +106,7 @@ const (
 func (c *Coordinator) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.config.MaxMessage),
-		grpc.MaxSendMsgSize(c.config.MaxMessage),
+		grpc.MaxSendMsgSize(maxMessage), // a lease may name as many files as a plan, and more of each
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveAnswer}),

@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/worker/attempt"
 	"github.com/millrace/millrace/worker/exchange"
 	"github.com/millrace/millrace/worker/processor/function"
+	"github.com/millrace/millrace/worker/processor/sql"
 	"github.com/millrace/millrace/worker/session"
 )
 
@@ -49,6 +50,8 @@ type Config struct {
 	Version string
 	// Functions are the binary's own; none when nil.
 	Functions *function.Registry
+	// WarmSQL says that a query is expected: its engine starts at once.
+	WarmSQL bool
 	// Conn leads to the coordinator.
 	Conn grpc.ClientConnInterface
 	// Logger takes a line for each transition; slog's default when nil.
@@ -91,6 +94,7 @@ type Agent struct {
 
 	spool     *exchange.Spool
 	runner    *attempt.Runner
+	engine    *sql.Engine
 	admission *admission
 	link      *link
 	contexts  map[string]*pb.JobContext // by digest
@@ -151,6 +155,10 @@ func New(config Config) (*Agent, error) {
 		wake: time.NewTimer(0), spool: spool, admission: newAdmission(spool),
 		contexts: map[string]*pb.JobContext{}, running: map[session.Fence]*running{},
 		slots: make(chan *running, config.Slots), ending: map[uint64]bool{},
+	}
+	a.engine = sql.NewEngine(sql.Options{TempDir: spool.Dir(), MaxTempBytes: config.SpoolBytes})
+	if config.WarmSQL {
+		a.engine.Warm()
 	}
 	a.runner = attempt.NewRunner(attempt.Config{
 		Worker: config.Name, Slots: config.Slots, MemoryBytes: config.MemoryBytes,
@@ -218,7 +226,7 @@ func (a *Agent) close() error {
 		select {
 		case <-a.inbox: // attempts still tell how they ended
 		case <-done:
-			return errors.Join(a.runner.Close(), a.spool.Close())
+			return errors.Join(a.runner.Close(), a.engine.Close(), a.spool.Close())
 		}
 	}
 }

@@ -75,11 +75,11 @@ func (a *Agent) encodeAttach(attach *session.Attach) *pb.Attach {
 		Processors: a.processors(),
 		Leases: mapped(attach.Leases, func(held session.Held) *pb.HeldLease {
 			lease := held.Lease.Work.(*work).lease
-			return &pb.HeldLease{Fence: lease.GetFence(), Started: held.Started, Lease: lease}
+			return &pb.HeldLease{Fence: lease.GetFence(), Started: held.Started, Lease: bounds(lease)}
 		}),
 		Outcomes: mapped(attach.Outcomes, attachedOutcome),
 		Outputs: mapped(attach.Outputs, func(o session.Output) *pb.OutputRef {
-			return o.Body.(*pb.OutputRef)
+			return &pb.OutputRef{Id: string(o.ID), Job: uint64(o.Job)}
 		}),
 	}
 }
@@ -128,9 +128,19 @@ func wireOutcome(o session.Outcome) *pb.Outcome {
 func attachedOutcome(o session.Outcome) *pb.Outcome {
 	wire := wireOutcome(o)
 	if body, ok := o.Body.(report); ok {
-		wire.Granted = body.lease
+		wire.Granted = bounds(body.lease)
 	}
 	return wire
+}
+
+// bounds is what an inventory says of a lease: which inputs it reads, and what
+// it covers. Files and paths would make an attach too long to be taken.
+func bounds(lease *pb.Lease) *pb.Lease {
+	return &pb.Lease{
+		Fence: lease.GetFence(), Kind: lease.GetKind(), Stage: lease.GetStage(), Position: lease.GetPosition(),
+		EndPosition: lease.GetEndPosition(), Alone: lease.GetAlone(), CreditBytes: lease.GetCreditBytes(),
+		Inputs: mapped(lease.GetInputs(), func(in *pb.OutputRef) *pb.OutputRef { return &pb.OutputRef{Id: in.GetId()} }),
+	}
 }
 
 func fence(f *pb.Fence) session.Fence {

@@ -50,9 +50,13 @@ func (a *Agent) disconnect() {
 	}
 }
 
+// maxResponse bounds a message of the coordinator's, in bytes. It is not 4 MiB,
+// gRPC's own, since a lease may name all files of a source.
+const maxResponse = 1 << 30
+
 // serve opens the stream and reads it until it ends.
 func (a *Agent) serve(ctx context.Context, l *link) error {
-	stream, err := a.client.Session(ctx)
+	stream, err := a.client.Session(ctx, grpc.MaxCallRecvMsgSize(maxResponse))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/worker/processor/command"
 	"github.com/millrace/millrace/worker/processor/function"
 	"github.com/millrace/millrace/worker/processor/sql"
+	"github.com/millrace/millrace/worker/source"
 )
 
 // processors is what this worker can run, as plans ask for it.
@@ -26,10 +27,10 @@ func (a *Agent) processors() []string {
 }
 
 // step makes the processor that a step of a plan names.
-func (a *Agent) step(step *pb.Step) (processor.Step, error) {
+func (a *Agent) step(job *pb.JobContext, step *pb.Step) (processor.Step, error) {
 	switch p := step.GetProcessor().(type) {
 	case *pb.Step_Sql:
-		return sql.New(p.Sql, sql.Options{TempDir: a.spool.Dir(), MaxTempBytes: a.config.SpoolBytes})
+		return a.engine.Step(p.Sql, func(ctx context.Context) []string { return files(ctx, job) }), nil
 	case *pb.Step_Command:
 		return command.New(p.Command), nil
 	case *pb.Step_Function:
@@ -42,5 +43,28 @@ func (a *Agent) step(step *pb.Step) (processor.Step, error) {
 
 // plan makes the plan of a job.
 func (a *Agent) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
-	return planner.Plan(ctx, spec, planner.Deps{Functions: a.config.Functions, Threads: a.config.Slots})
+	return planner.Plan(ctx, spec, planner.Deps{
+		Functions: a.config.Functions, Threads: a.config.Slots, Queries: a.engine.Planner,
+	})
+}
+
+// maxFiles is how many of a job's files the batches of a stage share instances
+// for. With more each batch has its own, which costs little beside opening so
+// many files.
+const maxFiles = 1000
+
+// files are the real paths of a job's files, as they are now; none when there
+// are very many, or some can't be found.
+func files(ctx context.Context, job *pb.JobContext) []string {
+	fragments, err := source.List(ctx, job.GetSpec().GetSource(), source.Options{})
+	if err != nil || len(fragments) > maxFiles {
+		return nil
+	}
+	paths := make([]string, len(fragments))
+	for i, f := range fragments {
+		if paths[i], err = sql.RealPath(f.GetPath()); err != nil {
+			return nil
+		}
+	}
+	return paths
 }

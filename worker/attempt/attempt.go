@@ -48,8 +48,8 @@ type Config struct {
 	Spool *exchange.Spool
 	// Plan makes plans.
 	Plan Planner
-	// Steps makes the step that a stage asks for.
-	Steps func(step *pb.Step) (processor.Step, error)
+	// Steps makes the step that a stage of a job asks for.
+	Steps func(job *pb.JobContext, step *pb.Step) (processor.Step, error)
 }
 
 // Runner runs attempts. It is safe for use by several goroutines.

@@ -12,7 +12,7 @@ import (
 // stages keeps the steps of stages between their batches, since some of them
 // are dear to make: a database, a warm process.
 type stages struct {
-	make func(*pb.Step) (processor.Step, error)
+	make func(*pb.JobContext, *pb.Step) (processor.Step, error)
 
 	mu   sync.Mutex
 	open map[stageKey]*stage
@@ -41,7 +41,8 @@ func (s *stages) use(job *pb.JobContext, kind pb.LeaseKind) (*stage, error) {
 		return st, nil
 	}
 	st := &stage{job: job.GetJob(), users: 1}
-	if err := st.build(job.GetStage(), key.merge, s.make); err != nil {
+	make := func(step *pb.Step) (processor.Step, error) { return s.make(job, step) }
+	if err := st.build(job.GetStage(), key.merge, make); err != nil {
 		return nil, errors.Join(err, st.close())
 	}
 	if s.open == nil {

@@ -20,17 +20,19 @@ import (
 type DB struct {
 	db   bindings.Database
 	conn bindings.Connection
-	opts Options
+	// threads that it was given; 0 before it is locked
+	threads int
 
 	lock    sync.Mutex // held while a query runs
 	streams streams
 }
 
-// Open starts an instance. It may read files until Lock is called; nothing is
-// ever installed or loaded from elsewhere.
-func Open(o Options) (*DB, error) {
-	d := &DB{opts: o}
-	config, err := o.config()
+// Open starts an instance with one thread, which doesn't spill. It may read
+// files until Lock is called; nothing is ever installed or loaded from
+// elsewhere.
+func Open() (*DB, error) {
+	d := &DB{}
+	config, err := newConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -43,29 +45,27 @@ func Open(o Options) (*DB, error) {
 		bindings.Close(&d.db)
 		return nil, &Error{Kind: KindInternal, Message: "DuckDB refused a connection"}
 	}
-	if err := d.boundTemp(); err != nil {
-		d.Close()
-		return nil, err
-	}
 	return d, nil
 }
 
-// boundTemp bounds what is spilled. DuckDB forgets this bound when it is given
-// with the configuration.
-func (d *DB) boundTemp() error {
-	if d.opts.MaxTempBytes <= 0 {
-		return nil
-	}
-	return d.Exec(context.Background(), "SET max_temp_directory_size = "+QuoteString(bytesSetting(d.opts.MaxTempBytes)))
+// settings are those that every instance starts with.
+var settings = map[string]string{
+	"threads":                      "1",
+	"temp_directory":               "",
+	"autoinstall_known_extensions": "false",
+	"autoload_known_extensions":    "false",
+	"allow_community_extensions":   "false",
+	"allow_persistent_secrets":     "false",
+	"enable_external_file_cache":   "false",
 }
 
-// config is the configuration that an instance starts with.
-func (o Options) config() (bindings.Config, error) {
+// newConfig is the configuration that an instance starts with.
+func newConfig() (bindings.Config, error) {
 	var config bindings.Config
 	if bindings.CreateConfig(&config) == bindings.StateError {
 		return config, errors.New("DuckDB gave no configuration")
 	}
-	for name, value := range o.settings() {
+	for name, value := range settings {
 		if bindings.SetConfig(config, name, value) == bindings.StateError {
 			bindings.DestroyConfig(&config)
 			return config, fmt.Errorf("DuckDB does not take %s = %s", name, value)
@@ -74,35 +74,27 @@ func (o Options) config() (bindings.Config, error) {
 	return config, nil
 }
 
-// settings are those that can be given before the instance starts.
-func (o Options) settings() map[string]string {
-	s := map[string]string{
-		"threads":                      strconv.Itoa(max(o.Threads, 1)),
-		"autoinstall_known_extensions": "false",
-		"autoload_known_extensions":    "false",
-		"allow_community_extensions":   "false",
-		"allow_persistent_secrets":     "false",
-		"enable_external_file_cache":   "false",
-		"temp_directory":               o.TempDir,
-	}
-	if o.MemoryBytes > 0 {
-		s["memory_limit"] = bytesSetting(o.MemoryBytes)
-	}
-	return s
-}
-
 // bytesSetting is a number of bytes as DuckDB's settings take it.
 func bytesSetting(n int64) string { return strconv.FormatInt(n, 10) + "B" }
 
-// Lock shuts the instance in for good: from now on it reads the allowed paths
-// and nothing else, and no setting can be changed.
-func (d *DB) Lock() error {
-	paths := make([]string, len(d.opts.AllowedPaths))
-	for i, path := range d.opts.AllowedPaths {
+// Lock gives an instance what the options say, and shuts it in for good: from
+// now on it reads the allowed paths and nothing else, and no setting can be
+// changed.
+func (d *DB) Lock(ctx context.Context, o Options) error {
+	d.threads = max(o.Threads, 1)
+	paths := make([]string, len(o.AllowedPaths))
+	for i, path := range o.AllowedPaths {
 		paths[i] = QuoteString(path)
 	}
-	return d.Exec(context.Background(), "SET allowed_paths = ["+strings.Join(paths, ", ")+"]; "+
-		"SET enable_external_access = false; SET lock_configuration = true")
+	statements := fmt.Sprintf("SET threads = %d; SET temp_directory = %s; SET allowed_paths = [%s]; ",
+		d.threads, QuoteString(o.TempDir), strings.Join(paths, ", "))
+	if o.MemoryBytes > 0 {
+		statements += fmt.Sprintf("SET memory_limit = '%s'; ", bytesSetting(o.MemoryBytes))
+	}
+	if o.MaxTempBytes > 0 {
+		statements += fmt.Sprintf("SET max_temp_directory_size = '%s'; ", bytesSetting(o.MaxTempBytes))
+	}
+	return d.Exec(ctx, statements+"SET enable_external_access = false; SET lock_configuration = true")
 }
 
 // Close ends the instance and frees all that it has. No query may be running.

@@ -12,9 +12,9 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-func open(t *testing.T, o Options) *DB {
+func open(t *testing.T) *DB {
 	t.Helper()
-	db, err := Open(o)
+	db, err := Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,8 +22,17 @@ func open(t *testing.T, o Options) *DB {
 	return db
 }
 
+func openLocked(t *testing.T, o Options) *DB {
+	t.Helper()
+	db := open(t)
+	if err := db.Lock(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
 func TestRows(t *testing.T) {
-	db := open(t, Options{})
+	db := open(t)
 	rows, err := db.Rows(t.Context(), "SELECT ?, NULL, range FROM range(3000)", "a'b")
 	if err != nil || len(rows) != 3000 || strings.Join(rows[2999], "|") != "a'b||2999" {
 		t.Errorf("%d rows, %v", len(rows), err)
@@ -31,10 +40,7 @@ func TestRows(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	db := open(t, Options{MemoryBytes: 20 << 20})
-	if err := db.Lock(); err != nil {
-		t.Fatal(err)
-	}
+	db := openLocked(t, Options{MemoryBytes: 20 << 20})
 	for query, want := range map[string]Error{
 		"SELECT\n  a FRM b":                                  {Kind: KindQuery, Line: 2, Column: 9},
 		"SELECT nope":                                        {Kind: KindQuery, Line: 1, Column: 8},
@@ -55,7 +61,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
-	db := open(t, Options{Threads: 2})
+	db := openLocked(t, Options{Threads: 2})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	result, err := db.Query(ctx, "SELECT range FROM range(100000000000)")
@@ -78,7 +84,7 @@ func TestInterrupt(t *testing.T) {
 }
 
 func TestStreamEnds(t *testing.T) {
-	db := open(t, Options{Threads: 2})
+	db := openLocked(t, Options{Threads: 2})
 	broken := errors.New("broken")
 	result, err := db.Query(t.Context(), "SELECT 1 AS n")
 	if err != nil {
@@ -116,10 +122,7 @@ func TestMemFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mem.Close()
-	db := open(t, Options{AllowedPaths: []string{mem.Path()}})
-	if err := db.Lock(); err != nil {
-		t.Fatal(err)
-	}
+	db := openLocked(t, Options{AllowedPaths: []string{mem.Path()}})
 	for _, size := range []int{10, 5 << 20, 1000, 0, 3 << 20} {
 		mem.Reset()
 		text := strings.Repeat("123456789\n", size/10)

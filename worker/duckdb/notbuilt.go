@@ -18,13 +18,13 @@ const StreamFunction = "millrace_stream"
 type DB struct{}
 
 // Open answers ErrNotBuilt.
-func Open(Options) (*DB, error) { return nil, ErrNotBuilt }
+func Open() (*DB, error) { return nil, ErrNotBuilt }
 
 // Close does nothing.
 func (*DB) Close() error { return nil }
 
 // Lock answers ErrNotBuilt.
-func (*DB) Lock() error { return ErrNotBuilt }
+func (*DB) Lock(context.Context, Options) error { return ErrNotBuilt }
 
 // Exec answers ErrNotBuilt.
 func (*DB) Exec(context.Context, string) error { return ErrNotBuilt }

@@ -35,7 +35,7 @@ func (d *DB) registerStreams() error {
 	if d.streams.handle != nil {
 		return nil
 	}
-	d.streams.conn, d.streams.threads = d.conn, max(d.opts.Threads, 1)
+	d.streams.conn, d.streams.threads = d.conn, max(d.threads, 1)
 	d.streams.handle = (*cgo.Handle)(C.malloc(C.size_t(unsafe.Sizeof(cgo.Handle(0)))))
 	*d.streams.handle = cgo.NewHandle(&d.streams)
 	function := bindings.CreateTableFunction()

@@ -17,7 +17,7 @@ var lossy = map[string]bool{"UHUGEINT": true, "TIME WITH TIME ZONE": true, "BIT"
 // TestTypesCrossArrow takes the least, the greatest and no value of every type
 // through Arrow to another instance, and back to their type.
 func TestTypesCrossArrow(t *testing.T) {
-	from, to := open(t, Options{}), open(t, Options{})
+	from, to := open(t), open(t)
 	columns, err := from.Describe(t.Context(), "FROM test_all_types()")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func crossing(t *testing.T, from, to *DB, query, kind string) {
 
 // TestLargeStream streams more than a batch, on several threads, in order.
 func TestLargeStream(t *testing.T) {
-	from, to := open(t, Options{}), open(t, Options{Threads: 2})
+	from, to := open(t), openLocked(t, Options{Threads: 2})
 	const rows = 100_000
 	result, err := from.Query(t.Context(), fmt.Sprintf("SELECT range AS n, 'text ' || range AS s FROM range(%d)", rows))
 	if err != nil {

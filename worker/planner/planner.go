@@ -11,6 +11,7 @@ import (
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor/function"
+	"github.com/millrace/millrace/worker/processor/sql"
 	"github.com/millrace/millrace/worker/source"
 )
 
@@ -28,6 +29,8 @@ type Deps struct {
 	Functions Functions
 	// Threads that listing and indexing may use; all cores when 0.
 	Threads int
+	// Queries starts what answers for queries; one of its own when nil.
+	Queries func() (*sql.Planner, error)
 	// Source says how files are opened.
 	Source source.Options
 }
@@ -36,6 +39,9 @@ type Deps struct {
 // *processor.Failure of class FATAL, in a sentence that says what to do.
 func Plan(ctx context.Context, spec *pb.JobSpec, deps Deps) (*pb.Plan, error) {
 	deps.Source.Threads = deps.Threads
+	if deps.Queries == nil {
+		deps.Queries = sql.OpenPlanner
+	}
 	p := &planner{spec: spec, deps: deps, plan: &pb.Plan{}}
 	defer p.close()
 	if err := p.make(ctx); err != nil {

@@ -41,6 +41,8 @@ type Config struct {
 	Labels map[string]string
 	// Functions are the binary's own.
 	Functions *function.Registry
+	// WarmSQL says that a query is expected.
+	WarmSQL bool
 	// Version is the program's.
 	Version string
 	// Logger takes what coordinator and worker have to say.
@@ -101,7 +103,7 @@ func (c *Cluster) join(config Config) error {
 	hand, err := agent.New(agent.Config{
 		Name: fmt.Sprintf("embedded-%d", os.Getpid()), Slots: config.Slots,
 		MemoryBytes: config.MemoryBytes, SpoolFolder: config.Folder, Labels: config.Labels,
-		Version: config.Version, Functions: config.Functions, Conn: forWorker, Logger: config.Logger,
+		WarmSQL: config.WarmSQL, Version: config.Version, Functions: config.Functions, Conn: forWorker, Logger: config.Logger,
 	})
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (r *run) without(ctx context.Context, i *instance, g *gathered, first error
 	if r.a.Status != nil {
 		r.a.Status("looking for bad records")
 	}
-	checker, err := r.q.pool.open(ctx, inMemory, r.a)
+	checker, err := r.q.engine.open(ctx, inMemory, r.a)
 	if err != nil {
 		return err
 	}

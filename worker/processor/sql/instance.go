@@ -6,24 +6,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/millrace/millrace/worker/duckdb"
 	"github.com/millrace/millrace/worker/processor"
 )
 
-// kind is what instances of one sort have in common.
+// kind is what a batch needs of an instance beside its size. Its zero value
+// needs nothing.
 type kind struct {
 	// text says that the batch's text comes in a file in memory.
 	text bool
-	// paths are files that the query may read.
+	// paths are files that the query reads.
 	paths []string
-	// setup makes the table `batch`, before the instance is locked. When empty,
-	// each batch makes it.
-	setup string
+	// more tells which files it may read too, for the sake of batches to come;
+	// nil for none.
+	more func(context.Context) []string
 }
 
 // textMemory is how much of an attempt's memory is left to the batch's text, in
@@ -36,14 +35,60 @@ var instances atomic.Uint64
 
 // instance is a locked instance of DuckDB that has a table `batch`.
 type instance struct {
-	key string
-	db  *duckdb.DB
-	mem *duckdb.MemFile // nil where there is no text
+	db      *duckdb.DB
+	threads int
+	memory  int64
+	mem     *duckdb.MemFile // nil where there is no text
+	paths   map[string]bool // files that it may read
 	// temp is where it spills; empty where it may not. DuckDB makes the folder
 	// when it needs it.
 	temp string
-	// view is how the table `batch` reads mem; empty before there is one.
-	view string
+	// sort is what the table `batch` is: a VIEW or a TABLE; empty while there is
+	// none.
+	sort string
+	// text is how the table `batch` reads mem; empty where it doesn't.
+	text string
+}
+
+// serves says whether the instance will do for a batch.
+func (i *instance) serves(k kind, a *processor.Attempt) bool {
+	if i.threads != a.Threads || i.memory != a.MemoryBytes || k.text && i.mem == nil {
+		return false
+	}
+	for _, path := range k.paths {
+		if !i.paths[path] {
+			return false
+		}
+	}
+	return true
+}
+
+// define makes the table `batch` the view of a query.
+func (i *instance) define(ctx context.Context, query string) error {
+	return i.create(ctx, "VIEW", "AS "+query)
+}
+
+// store makes the table `batch` a table of its own.
+func (i *instance) store(ctx context.Context, definition string) error {
+	return i.create(ctx, "TABLE", definition)
+}
+
+func (i *instance) create(ctx context.Context, sort, definition string) error {
+	statement := fmt.Sprintf("CREATE OR REPLACE TEMP %s batch %s", sort, definition)
+	if i.sort != sort && i.sort != "" {
+		statement = fmt.Sprintf("DROP %s IF EXISTS batch; %s", i.sort, statement)
+	}
+	i.sort, i.text = sort, ""
+	return i.db.Exec(ctx, statement)
+}
+
+// clear drops a stored table `batch`, for its memory.
+func (i *instance) clear(ctx context.Context) error {
+	if i.sort != "TABLE" {
+		return nil
+	}
+	i.sort = ""
+	return i.db.Exec(ctx, "DROP TABLE batch")
 }
 
 func (i *instance) close() error {
@@ -57,115 +102,38 @@ func (i *instance) close() error {
 	return err
 }
 
-// pool keeps a stage's instances between batches: no more than were ever in use
-// at one time.
-type pool struct {
-	opts Options
-
-	lock   sync.Mutex
-	idle   []*instance // the one used last at the end
-	inUse  int
-	most   int // in use at one time
-	closed bool
-}
-
-// get is an idle instance of the kind and the attempt's size, or a new one.
-func (p *pool) get(ctx context.Context, k kind, a *processor.Attempt) (*instance, error) {
-	key := fmt.Sprintf("%d %d %t %q %q", a.Threads, a.MemoryBytes, k.text, k.setup, k.paths)
-	if i := p.take(key); i != nil {
-		return i, nil
-	}
-	i, err := p.open(ctx, k, a)
-	if err != nil {
-		p.drop()
-		return nil, err
-	}
-	i.key = key
-	return i, nil
-}
-
-func (p *pool) take(key string) *instance {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	p.inUse++
-	p.most = max(p.most, p.inUse)
-	for at, i := range slices.Backward(p.idle) {
-		if i.key == key {
-			p.idle = slices.Delete(p.idle, at, at+1)
-			return i
-		}
-	}
-	return nil
-}
-
-// put keeps an instance for the next batch, in place of the one that was idle
-// longest if need be.
-func (p *pool) put(i *instance) {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	p.inUse--
-	if p.idle = append(p.idle, i); len(p.idle) > p.most || p.closed {
-		p.idle[0].close()
-		p.idle = slices.Delete(p.idle, 0, 1)
-	}
-}
-
-// drop notes that an instance which was in use is gone.
-func (p *pool) drop() {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	p.inUse--
-}
-
-func (p *pool) close() error {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	p.closed = true
-	var errs []error
-	for _, i := range p.idle {
-		errs = append(errs, i.close())
-	}
-	p.idle = nil
-	return errors.Join(errs...)
-}
-
-// open starts an instance of a kind and locks it.
-func (p *pool) open(ctx context.Context, k kind, a *processor.Attempt) (i *instance, err error) {
-	i = &instance{}
+// open makes a locked instance of a kind.
+func (e *Engine) open(ctx context.Context, k kind, a *processor.Attempt) (i *instance, err error) {
+	i = &instance{threads: a.Threads, memory: a.MemoryBytes, paths: map[string]bool{}}
 	o := duckdb.Options{
 		Threads: a.Threads, MemoryBytes: a.MemoryBytes,
-		MaxTempBytes: p.opts.MaxTempBytes, AllowedPaths: k.paths,
+		MaxTempBytes: e.opts.MaxTempBytes, AllowedPaths: k.paths,
 	}
-	if p.opts.TempDir != "" {
-		i.temp = filepath.Join(p.opts.TempDir, "duckdb-"+strconv.FormatUint(instances.Add(1), 10))
+	if k.more != nil {
+		o.AllowedPaths = append(k.more(ctx), k.paths...)
+	}
+	for _, path := range o.AllowedPaths {
+		i.paths[path] = true
+	}
+	if e.opts.TempDir != "" {
+		i.temp = filepath.Join(e.opts.TempDir, "duckdb-"+strconv.FormatUint(instances.Add(1), 10))
 		o.TempDir = i.temp
+	}
+	if i.db, err = e.takeSpare(); err != nil {
+		return nil, err
 	}
 	if k.text {
 		o.MemoryBytes -= min(o.MemoryBytes/4, textMemory)
-		if i.mem, err = duckdb.NewMemFile(); err != nil {
-			return nil, err
+		if i.mem, err = duckdb.NewMemFile(); err == nil {
+			o.AllowedPaths = []string{i.mem.Path()}
 		}
-		o.AllowedPaths = []string{i.mem.Path()}
 	}
-	if i.db, err = duckdb.Open(o); err != nil {
-		if i.mem != nil {
-			i.mem.Close()
-		}
-		return nil, err
+	if err == nil {
+		err = i.db.Lock(ctx, o)
 	}
-	if err := i.prepare(ctx, k.setup); err != nil {
+	if err != nil {
 		i.close()
 		return nil, err
 	}
 	return i, nil
-}
-
-// prepare makes the table `batch` and locks the instance.
-func (i *instance) prepare(ctx context.Context, setup string) error {
-	if setup != "" {
-		if err := i.db.Exec(ctx, setup); err != nil {
-			return err
-		}
-	}
-	return i.db.Lock()
 }

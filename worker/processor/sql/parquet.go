@@ -19,12 +19,12 @@ func (r *run) parquet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var k kind
+	k := kind{more: r.q.files}
 	for _, file := range files {
 		k.paths = append(k.paths, file.path)
 	}
 	err = r.with(ctx, k, func(i *instance) error {
-		if err := i.db.Exec(ctx, "CREATE OR REPLACE TEMP VIEW batch AS "+r.union(files)); err != nil {
+		if err := i.define(ctx, r.union(files)); err != nil {
 			return err
 		}
 		if err := r.query(ctx, i); err != nil {
@@ -72,10 +72,7 @@ type opened struct {
 func (r *run) resolve() ([]opened, error) {
 	files := make([]opened, len(r.in.Parts))
 	for i, part := range r.in.Parts {
-		path, err := filepath.EvalSymlinks(part.Path)
-		if err == nil {
-			path, err = filepath.Abs(path)
-		}
+		path, err := RealPath(part.Path)
 		var info os.FileInfo
 		if err == nil {
 			info, err = os.Stat(path)
@@ -86,6 +83,15 @@ func (r *run) resolve() ([]opened, error) {
 		files[i] = opened{part.Name, path, info}
 	}
 	return files, nil
+}
+
+// RealPath is the path of a file with its symbolic links resolved.
+func RealPath(path string) (string, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
 }
 
 // changed is a failure if the file is another one now.

@@ -14,20 +14,29 @@ import (
 // all questions. It is used by one goroutine at a time. What it refuses is a
 // *processor.Failure of class FATAL.
 type Planner struct {
-	db *duckdb.DB
+	db     *duckdb.DB
+	engine *Engine // that takes the instance over; nil for none
 }
 
-// OpenPlanner starts a planner.
+// OpenPlanner starts a planner with an instance of its own.
 func OpenPlanner() (*Planner, error) {
-	db, err := duckdb.Open(duckdb.Options{Threads: 1})
-	if err != nil {
-		return nil, err
-	}
-	return &Planner{db: db}, nil
+	db, err := duckdb.Open()
+	return &Planner{db: db}, err
 }
 
 // Close ends the planner.
-func (p *Planner) Close() error { return p.db.Close() }
+func (p *Planner) Close() error {
+	if p.engine == nil || p.clear() != nil {
+		return p.db.Close()
+	}
+	p.engine.keepSpare(func() (*duckdb.DB, error) { return p.db, nil })
+	return nil
+}
+
+// clear drops what planning made.
+func (p *Planner) clear() error {
+	return p.db.Exec(context.Background(), "DROP TABLE IF EXISTS input; DROP TABLE IF EXISTS batch; "+dropRejects)
+}
 
 // Rows answers a query of our own with rows of text; it is what the derivation
 // of stages asks its questions with.

@@ -12,10 +12,6 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 )
 
-// streaming is an instance that records are streamed to. The table `batch` is
-// made anew for each batch, since it has the types of its records.
-var streaming = kind{}
-
 // parts streams the records of all parts.
 func (r *run) parts(ctx context.Context) processor.Records {
 	return func(yield func(arrow.RecordBatch, error) bool) {
@@ -43,7 +39,7 @@ func (r *run) records(ctx context.Context, columns []*pb.Column, records process
 	if stream.Schema() == nil {
 		return r.empty(ctx)
 	}
-	err = r.with(ctx, streaming, func(i *instance) error { return r.stream(ctx, i, columns, stream) })
+	err = r.with(ctx, kind{}, func(i *instance) error { return r.stream(ctx, i, columns, stream) })
 	stream.Close()
 	if err != nil && stream.Err() != nil && ctx.Err() == nil && !isCancel(stream.Err()) {
 		return stream.Err()
@@ -61,7 +57,7 @@ func (r *run) stream(ctx context.Context, i *instance, columns []*pb.Column, str
 		return err
 	}
 	from := fmt.Sprintf("SELECT %s FROM %s()", castList(columns), duckdb.StreamFunction)
-	if err := i.db.Exec(ctx, "CREATE OR REPLACE TEMP VIEW batch AS "+from); err != nil {
+	if err := i.define(ctx, from); err != nil {
 		return err
 	}
 	reads, err := i.db.Reads(r.q.sql)
@@ -71,13 +67,13 @@ func (r *run) stream(ctx context.Context, i *instance, columns []*pb.Column, str
 	if reads < 2 && !r.q.guard.recursive {
 		return r.query(ctx, i)
 	}
-	if err := i.db.Exec(ctx, "DROP VIEW batch; CREATE TEMP TABLE batch AS "+from); err != nil {
+	if err := i.store(ctx, "AS "+from); err != nil {
 		return err
 	}
 	if err := r.query(ctx, i); err != nil {
 		return err
 	}
-	return i.db.Exec(ctx, "DROP TABLE batch")
+	return i.clear(ctx)
 }
 
 // castList selects the columns by name, in their types; all as they are where

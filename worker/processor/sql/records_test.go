@@ -20,7 +20,7 @@ import (
 
 func openDB(t *testing.T) *duckdb.DB {
 	t.Helper()
-	db, err := duckdb.Open(duckdb.Options{})
+	db, err := duckdb.Open()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,9 +98,8 @@ func TestLockedInstance(t *testing.T) {
 	if err := os.WriteFile(file, []byte("a,b\n1,secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var p pool
 	a := newAttempt(t)
-	i, err := p.open(t.Context(), inMemory, &a.Attempt)
+	i, err := NewEngine(Options{}).open(t.Context(), inMemory, &a.Attempt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ package sql
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -26,22 +25,22 @@ type Options struct {
 	MaxTempBytes int64
 }
 
-// New makes a step of a query over the table `batch`. Its Run may be called
+// New makes a step of a query over the table `batch`, with instances of its
+// own. Its Run may be called
 // from several goroutines. A query that is more than one SELECT over that table
 // is a FATAL failure of Run.
 func New(step *pb.SqlStep, o Options) (processor.Step, error) {
-	return &query{
-		sql: trim(step.GetQuery()), columns: step.GetColumns(),
-		pool: pool{opts: o},
-	}, nil
+	return NewEngine(o).Step(step, nil), nil
 }
 
 // query is a stage's query.
 type query struct {
 	sql     string
 	columns []*pb.Column // of the table `batch`
-	pool    pool
+	engine  *Engine
 	guard   guard
+	// files tells which Parquet files there are; see Engine.Step.
+	files func(context.Context) []string
 }
 
 // Run runs the query over one batch.
@@ -54,7 +53,7 @@ func (q *query) Run(ctx context.Context, a *processor.Attempt, in processor.Inpu
 }
 
 // Close frees the instances that the step kept.
-func (q *query) Close() error { return q.pool.close() }
+func (q *query) Close() error { return q.engine.closeStep() }
 
 // run is one attempt at a batch.
 type run struct {
@@ -95,13 +94,21 @@ func (r *run) empty(ctx context.Context) error {
 	if len(columns) == 0 {
 		return processor.Fatal("there are no records, and the columns of the table `batch` are not known")
 	}
-	return r.with(ctx, emptyTable(columns), func(i *instance) error { return r.query(ctx, i) })
+	return r.with(ctx, kind{}, func(i *instance) error {
+		if err := i.store(ctx, "("+duckdb.ColumnList(columns)+")"); err != nil {
+			return err
+		}
+		if err := r.query(ctx, i); err != nil {
+			return err
+		}
+		return i.clear(ctx)
+	})
 }
 
 // with lends an instance of a kind to use. An instance that failed is not used
 // again: the next starts from a clean one.
 func (r *run) with(ctx context.Context, k kind, use func(i *instance) error) error {
-	i, err := r.q.pool.get(ctx, k, r.a)
+	i, err := r.q.engine.get(ctx, k, r.a)
 	if err != nil {
 		return err
 	}
@@ -111,10 +118,10 @@ func (r *run) with(ctx context.Context, k kind, use func(i *instance) error) err
 	}
 	if err != nil {
 		i.close()
-		r.q.pool.drop()
+		r.q.engine.drop()
 		return err
 	}
-	r.q.pool.put(i)
+	r.q.engine.put(i)
 	return nil
 }
 
@@ -163,9 +170,4 @@ func (r *run) read(records, bytes int64) {
 	if r.a.Read != nil {
 		r.a.Read(records, bytes)
 	}
-}
-
-// emptyTable is a table without rows.
-func emptyTable(columns []*pb.Column) kind {
-	return kind{setup: fmt.Sprintf("CREATE TEMP TABLE batch (%s)", duckdb.ColumnList(columns))}
 }

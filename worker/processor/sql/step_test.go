@@ -83,7 +83,7 @@ func TestInstancesAreReused(t *testing.T) {
 		err := step.Run(t.Context(), &a.Attempt, csvInput(columns("n BIGINT"), textPart("a", 0, text)), &out)
 		wantRows(t, out.rows, err, want)
 	}
-	if n := len(step.(*query).pool.idle); n != 1 {
+	if n := len(step.(*query).engine.idle); n != 1 {
 		t.Errorf("%d instances are idle, want 1", n)
 	}
 }

@@ -86,11 +86,14 @@ func (r *run) readText(ctx context.Context, i *instance, t textReader) error {
 // there from the batch before.
 func (r *run) openText(ctx context.Context, i *instance, t textReader) error {
 	view := r.view(t)
-	if i.view == view {
+	if i.text == view {
 		return nil
 	}
-	i.view = view
-	return i.db.Exec(ctx, "CREATE OR REPLACE TEMP VIEW batch AS SELECT * FROM "+view)
+	if err := i.define(ctx, "SELECT * FROM "+view); err != nil {
+		return err
+	}
+	i.text = view
+	return nil
 }
 
 // textReader is what may differ from batch to batch in how text is read.

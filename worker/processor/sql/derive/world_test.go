@@ -59,7 +59,7 @@ var worldColumns = []struct{ name, kind, values string }{
 
 func openWorld(t testing.TB) *world {
 	t.Helper()
-	db, err := duckdb.Open(duckdb.Options{Threads: 1})
+	db, err := duckdb.Open()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"sync"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -49,28 +48,29 @@ func (d *admission) changed() {
 	d.turn = make(chan struct{})
 }
 
-// wait returns when the attempt may run, or with the reason that it was
-// cancelled for.
-func (d *admission) wait(r *running) error {
+// wait returns when the attempt may run, or when it was cancelled.
+func (d *admission) wait(r *running) {
 	for {
 		turn, may := d.look(r)
 		if may {
-			return nil
+			return
 		}
 		select {
 		case <-turn:
 		case <-r.ctx.Done():
-			return context.Cause(r.ctx)
+			return
 		}
 	}
 }
 
+// look says whether an attempt may run, or else what to wait for before looking
+// again. All is looked at under the lock, so that no change is missed.
 func (d *admission) look(r *running) (<-chan struct{}, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.spool.Used() < d.high {
 		return nil, true
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if len(r.work.lease.GetInputs()) > 0 || r.work.lease.GetKind() != pb.LeaseKind_LEASE_KIND_PROCESS {
 		return nil, true // it makes outputs fewer
 	}

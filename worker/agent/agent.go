@@ -308,12 +308,8 @@ func (a *Agent) kill(e session.Kill) {
 // runSlot runs attempts, one after the other.
 func (a *Agent) runSlot() {
 	for r := range a.slots {
-		var outcome *pb.Outcome
-		if err := a.admission.wait(r); err != nil {
-			outcome = &pb.Outcome{Fence: r.work.lease.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_CANCELLED}
-		} else {
-			outcome = a.runner.Run(r.ctx, r.work.lease, r.work.job, &r.live)
-		}
+		a.admission.wait(r)
+		outcome := a.runner.Run(r.ctx, r.work.lease, r.work.job, &r.live)
 		a.admission.leave(r)
 		r.cancel(nil)
 		a.post(event{machine: session.Finished{Outcome: machineOutcome(outcome, r.work.lease)}})
@@ -330,22 +326,33 @@ func (a *Agent) forget(fence session.Fence) {
 // endJobs cleans up after the jobs that are over, once nothing of theirs runs.
 func (a *Agent) endJobs() {
 	for job := range a.ending {
-		if a.runs(job) {
-			continue
+		if !a.runs(job) {
+			delete(a.ending, job)
+			a.endJob(job)
 		}
-		delete(a.ending, job)
-		var known *pb.JobContext
-		for digest, c := range a.contexts {
-			if c.GetJob() == job {
-				known = c
-				delete(a.contexts, digest)
-			}
+	}
+}
+
+// endJob cleans up after a job: its outputs go at once, since nobody may have
+// them any more; the rest beside the session, which must not wait for programs
+// that take their time to end.
+func (a *Agent) endJob(job uint64) {
+	var known *pb.JobContext
+	for digest, c := range a.contexts {
+		if c.GetJob() == job {
+			known = c
+			delete(a.contexts, digest)
 		}
+	}
+	a.spool.DropJob(job)
+	a.admission.changed()
+	a.workers.Add(1)
+	go func() {
+		defer a.workers.Done()
 		if err := a.runner.EndJob(job, known); err != nil {
 			a.log.Warn("files of a job could not be removed", "job", job, "error", err)
 		}
-		a.admission.changed()
-	}
+	}()
 }
 
 func (a *Agent) runs(job uint64) bool {

@@ -68,12 +68,11 @@ func NewRunner(config Config) *Runner {
 // Close frees what the stages of all jobs keep. No attempt may be running.
 func (r *Runner) Close() error { return r.stages.closeAll() }
 
-// EndJob frees everything of a job that is over: its outputs, what its stages
-// keep, and files that lie aside in its sink. No attempt of the job may be
-// running. Context is one of the job's, nil when the worker has none.
+// EndJob frees what the stages of a job that is over keep, and removes files that
+// lie aside in its sink. No attempt of the job may be running. Context is one of
+// the job's, nil when the worker has none.
 func (r *Runner) EndJob(number uint64, context *pb.JobContext) error {
 	r.stages.end(number)
-	r.Spool.DropJob(number)
 	if context.GetSpec().GetSink().GetFiles() == nil {
 		return nil
 	}
@@ -105,6 +104,9 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 }
 
 func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // it was cancelled before it began
+	}
 	if job == nil {
 		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the coordinator did not say what job the lease is of")
 	}

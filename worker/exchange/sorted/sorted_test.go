@@ -173,11 +173,11 @@ func TestGatherSpills(t *testing.T) {
 
 func TestGatherSpillsHeavyValues(t *testing.T) {
 	var pairs []pair[string]
-	for i := range 20_000 {
+	for i := range 5_000 {
 		pairs = append(pairs, pair[string]{fmt.Sprint(i % 7), fmt.Sprintf("%01000d", i)})
 	}
 	o := texts(t)
-	o.MemoryBytes = 8 << 20
+	o.MemoryBytes = 2 << 20
 	g, got := gathered(t, o, pairs)
 	defer g.Close()
 	equal(t, got, model(o.Combine, pairs))

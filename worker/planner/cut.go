@@ -35,6 +35,34 @@ func (b *builder) settleCut() {
 	first.Reason = join(b.sourceReason(cut), first.GetReason())
 }
 
+const (
+	// prefixBytes is how much of the source is looked at to find where it may
+	// be cut, when its first records are likely to be enough.
+	prefixBytes = 64 << 20
+	// oneBatchBytes is the size up to which a file may be one batch.
+	oneBatchBytes = 1 << 30
+)
+
+// worthIndexing are the fragments to look at for places where they may be cut:
+// all, unless most of them will hardly be read. Those are not cut then.
+func (p *planner) worthIndexing(cut *pb.Cut) []*pb.Fragment {
+	all := p.plan.GetFragments()
+	if p.plan.GetStages()[0].PrefixLimit == nil || cut.GetRule() != pb.CutRule_CUT_RULE_LATE || p.plan.GetCsv().GetQuote() == "" {
+		return all
+	}
+	var worth []*pb.Fragment
+	seen := int64(0)
+	for _, f := range all {
+		if seen >= prefixBytes && f.GetSizeBytes() <= oneBatchBytes {
+			f.Whole = true
+			continue
+		}
+		seen += f.GetSizeBytes()
+		worth = append(worth, f)
+	}
+	return worth
+}
+
 func join(a, b string) string {
 	if b == "" {
 		return a

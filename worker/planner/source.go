@@ -39,7 +39,7 @@ func (p *planner) close() {
 // engine is the SQL engine that answers for queries.
 func (p *planner) engine() (*sql.Planner, error) {
 	if p.queries == nil {
-		opened, err := sql.OpenPlanner()
+		opened, err := p.deps.Queries()
 		if err != nil {
 			return nil, processor.Fatal("the job needs SQL, but %v", err)
 		}
@@ -176,5 +176,5 @@ func (p *planner) index(ctx context.Context) error {
 	if cut.GetWholeFiles() || request.EveryRecords == 0 && p.plan.GetFormat() != pb.Format_FORMAT_CSV {
 		return nil
 	}
-	return source.Index(ctx, p.plan.GetFragments(), request, p.deps.Source)
+	return source.Index(ctx, p.worthIndexing(cut), request, p.deps.Source)
 }

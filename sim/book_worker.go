@@ -15,6 +15,8 @@ type workerBook struct {
 	lease    int64 // nanoseconds; 0 before the first answer
 	deadline int64 // of what it holds, on its clock
 	lapsed   bool
+	beat     int64            // how often a heartbeat is due
+	listened int64            // when the link said something last
 	sent     int64            // when the attach was
 	beats    map[uint64]int64 // when each heartbeat was sent
 	attach   *session.Attach
@@ -47,6 +49,9 @@ func (b *workerBook) stepped(at session.Time, e session.Event, effects []session
 		b.did(at, effect)
 	}
 	b.last = effects
+	if b.k.machine.Attached() && int64(at) >= b.listened+(session.MissedHeartbeats+1)*b.beat {
+		b.fail("still waits on a link that has been silent for too long")
+	}
 	if f, ok := e.(session.Finished); ok {
 		b.checkFinished(f, effects)
 	}
@@ -71,6 +76,7 @@ func (b *workerBook) before(at session.Time, e session.Event) {
 		if e.Session != b.link || b.attach == nil || b.lapsed && b.attached {
 			return
 		}
+		b.listened = int64(at)
 		b.renew(e.Response)
 		b.answered(e.Response)
 	case session.DrainAsked:
@@ -82,7 +88,7 @@ func (b *workerBook) before(at session.Time, e session.Event) {
 func (b *workerBook) renew(r session.Response) {
 	if a := r.Attached; a != nil {
 		b.attached, b.lapsed = true, false
-		b.lease = int64(a.Lease)
+		b.lease, b.beat = int64(a.Lease), int64(a.Heartbeat)
 		b.deadline = b.sent + b.lease
 	}
 	for n, sent := range b.beats {

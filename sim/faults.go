@@ -123,8 +123,11 @@ func (w *world) freezeSome() {
 		return
 	}
 	k.freeze()
+	if k.link != nil && k.link.workerEnd && w.chance(0.5) {
+		k.link.cut(false) // the other end gives up a connection that does not answer
+	}
 	life := k.life
-	w.after(w.between(0, 2*w.law.ledger.Lease), func() {
+	w.after(w.between(0, 3*w.law.ledger.Lease), func() {
 		if k.alive && k.life == life && k.frozen {
 			k.thaw()
 		}

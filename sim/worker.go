@@ -29,6 +29,9 @@ type worker struct {
 	backlog []func()
 	wakes   int
 
+	frozeAt   moment
+	suspended bool // its clock stands still while it is frozen
+
 	machine *session.Machine
 	number  session.Number // the highest session so far
 	link    *link
@@ -115,15 +118,20 @@ func (k *worker) end() {
 	k.alive, k.machine, k.tasks, k.backlog = false, nil, nil, nil
 }
 
-// freeze stops a process; thaw lets it go on, and hear what it missed.
+// freeze stops a process; thaw lets it go on, and hear what it missed. When its
+// whole machine was suspended, its clock has stood still: it believes that its
+// leases are live, and only their fences tell.
 func (k *worker) freeze() {
 	k.w.tell("%s freezes", k.name)
-	k.frozen = true
+	k.frozen, k.frozeAt, k.suspended = true, k.w.now, k.w.chance(0.5)
 }
 
 func (k *worker) thaw() {
-	k.w.tell("%s thaws", k.name)
+	k.w.tell("%s thaws, its clock stood still: %v", k.name, k.suspended)
 	k.frozen = false
+	if k.suspended {
+		k.offset -= time.Duration(float64(k.w.now-k.frozeAt) * (1 + k.drift))
+	}
 	backlog := k.backlog
 	k.backlog = nil
 	for _, do := range backlog {

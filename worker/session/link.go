@@ -253,14 +253,19 @@ func (m *Machine) answered(sequence uint64) {
 	}
 }
 
+// nextOfLink is the next deadline that expireLink or beat acts upon; any other
+// would have the shell wake the machine for nothing, again and again.
 func (m *Machine) nextOfLink() Time {
 	l := &m.link
+	next := l.lapsesAt()
+	if m.config.Bug&BugIgnoreDeadline != 0 {
+		next = never
+	}
 	if l.phase < attached {
-		return min(l.next, l.lapsesAt())
+		return min(next, l.next)
 	}
-	next := min(l.nextBeat, l.silentAt())
-	if m.config.Bug&BugIgnoreDeadline == 0 {
-		next = min(next, l.lapsesAt())
+	if m.config.Bug&BugNoWatchdog == 0 {
+		next = min(next, l.silentAt())
 	}
-	return next
+	return min(next, l.nextBeat)
 }

@@ -81,6 +81,7 @@ func (m *Machine) take(e Event) {
 	case DrainAsked:
 		m.startDrain(e.Within)
 	case Ticked:
+		m.woken = false // if it came early, it is asked for once more
 	}
 }
 

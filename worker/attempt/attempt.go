@@ -79,12 +79,12 @@ func (r *Runner) EndJob(number uint64, context *pb.JobContext) error {
 	return r.folder(context).Discard()
 }
 
-// Run runs one attempt to its end, and never panics for a processor's fault.
+// Run runs one attempt to its end. What panics on the way is a failure.
 // Live is where others may look at its progress meanwhile.
 func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live) *pb.Outcome {
 	started := time.Now()
 	outcome := &pb.Outcome{Fence: lease.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_DONE}
-	err := r.dispatch(ctx, lease, job, live, outcome)
+	err := caught(func() error { return r.dispatch(ctx, lease, job, live, outcome) })
 	if err == nil {
 		err = live.tooManySkipped()
 	}

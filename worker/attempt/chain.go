@@ -76,8 +76,13 @@ func inner(a *processor.Attempt) *processor.Attempt {
 	return &later
 }
 
-// guarded runs a step and turns a panic of its code into a failure.
-func guarded(ctx context.Context, a *processor.Attempt, step processor.Step, in processor.Input, out processor.Output) (err error) {
+// guarded runs a step; a panic of its code is a failure.
+func guarded(ctx context.Context, a *processor.Attempt, step processor.Step, in processor.Input, out processor.Output) error {
+	return caught(func() error { return step.Run(ctx, a, in, out) })
+}
+
+// caught turns a panic into a failure.
+func caught(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			failure := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the processor panicked: %v", p)
@@ -85,7 +90,7 @@ func guarded(ctx context.Context, a *processor.Attempt, step processor.Step, in 
 			err = failure
 		}
 	}()
-	return step.Run(ctx, a, in, out)
+	return f()
 }
 
 // errUnwanted tells a step that the next one failed: what it still has to say

@@ -19,14 +19,18 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	bench := &cobra.Command{
 		Use: "bench", Short: "Measure what the machinery costs",
-		Long: `Measure what the machinery costs, apart from the work that it is for.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `Measure what the machinery costs, apart from the work that it is for.
+
+What real work takes, beside DuckDB alone, GNU parallel and Go programs by hand,
+is measured in a clone of the repository: go run ./scripts/bench`,
+		Example: "  millrace bench leases\n  millrace bench leases --batches 1000000 --slots 4 --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	leases := &cobra.Command{
 		Use: "leases", Short: "Lease empty batches, as many as go in a second",
-		Long: `Cut a job into batches in which there is nothing to do, lease them to a worker in
-this process over the same protocol as in a cluster, and count them.`,
+		Long: `Cut a job into batches in which there is nothing to do, lease them to a worker
+in this process over the same protocol as in a cluster, and count them.`,
 		Example: "  millrace bench leases --batches 1000000 --json",
 		Args:    cobra.NoArgs,
 	}
@@ -50,7 +54,7 @@ type leaseFigures struct {
 	Leases  int64   `json:"leases"`
 	Slots   int     `json:"slots"`
 	Seconds float64 `json:"seconds"`
-	Rate    float64 `json:"leases_per_second"`
+	Rate    float64 `json:"leases_per_s"`
 	Memory  int64   `json:"peak_memory_bytes"`
 }
 

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -154,12 +155,18 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "millrace",
 		Short: "Run a query, a program or a function over many files",
-		Long: `Millrace cuts files into micro-batches, runs a query, a program or a function over
-them on all cores, tries again what fails, and gathers the results in order.`,
-		Example: `  millrace run --sql 'SELECT status, count(*) FROM input GROUP BY status' 'logs/*.csv'
+		Long: `Millrace cuts files into micro-batches, runs a query, a program or a function
+over them on all cores, tries again what fails, and gathers the results in
+order.`,
+		Example: `  # A query over all files, a program for each file, a job as its file says
+  millrace run --sql 'SELECT max(bytes) FROM input' 'logs/*.csv'
   millrace run --command 'wc -w' 'books/**/*.txt'
-  millrace run job.yaml`,
-		SilenceErrors: true, SilenceUsage: true,
+  millrace run job.yaml
+
+  # What can be said of a job, by example
+  millrace run --help`,
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
+		Args: rootArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		PersistentPreRunE: a.setLevel,
@@ -174,8 +181,26 @@ them on all cores, tries again what fails, and gathers the results in order.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
 	})
+	root.Version = version().String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetUsageTemplate(usageTemplate(root))
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.schemaCommand(), a.benchCommand(), a.versionCommand())
 	return root
+}
+
+// rootArgs refuses what is no command, and knows a job file without its command.
+func rootArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case isJobFile(args[0]):
+		return usage("unknown command %q; to run a job file: millrace run %s", args[0], args[0])
+	}
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usage("%s\nSee: %s --help", text, cmd.CommandPath())
 }
 
 // complete names the values of a flag, for shells.

@@ -172,8 +172,15 @@ func TestChooseOutput(t *testing.T) {
 		{"command", "", true, "", pb.Format_FORMAT_UNSPECIFIED},
 		{"command", "", false, "", pb.Format_FORMAT_UNSPECIFIED},
 		{"command", "lines", false, "lines", pb.Format_FORMAT_LINES},
+		{"command --warm", "", true, "table", pb.Format_FORMAT_ARROW},
+		{"command --warm", "", false, "csv", pb.Format_FORMAT_ARROW},
+		{"command --warm", "json", false, "json", pb.Format_FORMAT_JSON},
+		{"command --command-output=arrow", "", false, "csv", pb.Format_FORMAT_ARROW},
+		{"command --command-output=csv", "", true, "table", pb.Format_FORMAT_ARROW},
+		{"command --command-output=csv", "", false, "", pb.Format_FORMAT_UNSPECIFIED},
 	} {
-		spec, err := specOf(t, "--"+test.stage, "x", "a")
+		stage, more, _ := strings.Cut(test.stage, " ")
+		spec, err := specOf(t, append(strings.Fields(more), "--"+stage, "x", "a")...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ type job struct {
 	app      *app
 	spec     *pb.JobSpec
 	options  *runOptions
+	unnamed  bool // a query reads standard input, which has no name to tell its format by
 	form     outputForm
 	out      *output
 	progress *progress

@@ -41,13 +41,17 @@ func (f *jobFlags) spec(spec *pb.JobSpec) {
 	}
 }
 
-func (f *jobFlags) anyChanged(names ...string) bool {
+func (f *jobFlags) anyChanged(names ...string) bool { return f.changed(names...) > 0 }
+
+// changed is how many of the flags were given.
+func (f *jobFlags) changed(names ...string) int {
+	n := 0
 	for _, name := range names {
 		if f.cmd.Flags().Changed(name) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 func (f *jobFlags) processors() {

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -22,6 +24,7 @@ type recordWriter struct {
 	format  string
 	to      *output
 	encoder format.Encoder // made with the first stream's schema
+	schema  *arrow.Schema
 }
 
 // writeRecords writes a result of Arrow records in a format.
@@ -35,8 +38,12 @@ func writeRecords(result *api.Result, as string, to *output) error {
 			return err
 		}
 	}
+	columns := result.Header().GetColumns()
+	if w.encoder == nil && len(columns) == 0 && (as == "csv" || as == formatTable) {
+		return nil // there is nothing, not even the names of what there isn't
+	}
 	if w.encoder == nil {
-		if err := w.begin(emptySchema(result.Header().GetColumns())); err != nil {
+		if err := w.begin(emptySchema(columns)); err != nil {
 			return err
 		}
 	}
@@ -44,6 +51,7 @@ func writeRecords(result *api.Result, as string, to *output) error {
 }
 
 func (w *recordWriter) begin(schema *arrow.Schema) (err error) {
+	w.schema = schema
 	if w.format == formatTable {
 		w.encoder = format.NewTable(w.to, schema, w.table())
 		return nil
@@ -75,6 +83,9 @@ func (w *recordWriter) stream(from io.Reader) error {
 			return err
 		}
 	}
+	if err := sameColumns(w.schema, reader.Schema()); err != nil {
+		return err
+	}
 	for reader.Next() {
 		if err := w.encoder.Write(reader.RecordBatch()); err != nil {
 			return err
@@ -84,6 +95,24 @@ func (w *recordWriter) stream(from io.Reader) error {
 		return err
 	}
 	return nil
+}
+
+// sameColumns fails when outputs don't make one table: a program may answer each
+// batch with other columns.
+func sameColumns(first, next *arrow.Schema) error {
+	one, other := columnsOf(first), columnsOf(next)
+	if one == other {
+		return nil
+	}
+	return fmt.Errorf("outputs have different columns, and so make no one table: first (%s), then (%s)", one, other)
+}
+
+func columnsOf(schema *arrow.Schema) string {
+	columns := make([]string, schema.NumFields())
+	for i, field := range schema.Fields() {
+		columns[i] = field.Name + " " + field.Type.String()
+	}
+	return strings.Join(columns, ", ")
 }
 
 // emptySchema is the schema of a result without any output. Types matter little

@@ -30,10 +30,10 @@ type runOptions struct {
 	quiet   bool
 }
 
-const runLong = `Run a job in this process, on all cores: over files, folders and patterns (** too),
-or as a job file says. Files are taken in the order given, those of a pattern in
-the order of their names; - is standard input. Relative paths, in job files too,
-are relative to the working directory.
+const runLong = `Run a job in this process, on all cores: over files, folders and patterns (**
+too), or as a job file says. Files are taken in the order given, those of a
+pattern in the order of their names; - is standard input. Relative paths, in job
+files too, are relative to the working directory.
 
 What is done to the records is one of
   --sql       a query. FROM input is the whole input, however it is cut. The
@@ -49,16 +49,22 @@ program writes is passed on as it is. With a job file, flags override what it
 says, and files given after it replace its source.`
 
 const runExample = `  # How many requests of each status?
-  millrace run --sql 'SELECT status, count(*) AS n FROM input GROUP BY status ORDER BY n DESC' 'logs/*.csv'
+  millrace run 'logs/*.csv' --sql \
+    'SELECT status, count(*) AS n FROM input GROUP BY status ORDER BY n DESC'
 
   # The words of each book, four programs at a time
   millrace run --slots 4 --command 'wc -w' 'books/**/*.txt'
 
   # Lines that match, from what is piped in; grep says 1 when there is none
-  zcat big.log.gz | millrace run --command 'grep ERROR' --batch-bytes 16MB --ok-exit 0,1 -
+  ssh host cat big.log |
+    millrace run --command 'grep ERROR' --ok-exit 0,1 --batch-bytes 16MB -
+
+  # A pipeline of programs needs a shell
+  millrace run --shell --command 'sort -u | wc -l' 'books/*.txt'
 
   # JSON lines to Parquet files, one for each batch
-  millrace run --sql 'SELECT * FROM input' --output-format parquet --output out/ 'events/*.json'
+  millrace run --sql 'SELECT * FROM input' 'events/*.json' \
+    --output out/ --output-format parquet
 
   # What would be done, and why so?
   millrace run --explain --sql 'SELECT median(x) FROM input' 'data/*.csv'
@@ -85,6 +91,10 @@ func (a *app) runCommand() *cobra.Command {
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no summary")
 	set.StringVar(&o.stats, "stats", "", "write what happened to this `file`, as JSON")
 	a.completeFunctions(cmd)
+	if err := cmd.MarkFlagDirname("output"); err != nil {
+		panic(err) // a flag that is not there
+	}
+	groupFlags(cmd, runGroups)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		spec, err := a.jobOf(flags, args)
 		if err != nil {
@@ -102,6 +112,9 @@ func (a *app) completeFunctions(cmd *cobra.Command) {
 // jobOf is the job of a command line: a job file's or a new one, with what flags
 // and paths say.
 func (a *app) jobOf(flags *jobFlags, args []string) (*pb.JobSpec, error) {
+	if flags.changed("sql", "command", "function") > 1 {
+		return nil, usage("--sql, --command and --function exclude each other: a chain of stages takes a job file")
+	}
 	spec := &pb.JobSpec{}
 	if !flags.anyChanged("sql", "command", "function") && len(args) > 0 && isJobFile(args[0]) {
 		var err error
@@ -130,8 +143,10 @@ func replaceSource(spec *pb.JobSpec, paths []string) {
 // whatIsMissing tells it in the words of the command line, before the check of
 // the job does in those of job files.
 func whatIsMissing(spec *pb.JobSpec) error {
-	s := spec.GetSource()
+	s, files := spec.GetSource(), spec.GetSink().GetFiles()
 	switch {
+	case files != nil && files.GetFolder() == "":
+		return usage("--overwrite and --single are for files: name their folder with --output")
 	case len(spec.GetStages()) == 0:
 		return usage("nothing to do: give a job file, or one of --sql, --command and --function\nSee: millrace run --help")
 	case s == nil, len(s.GetFiles()) == 0 && !s.GetStdin() && len(s.GetRecords()) == 0 && s.GetRange() == nil:
@@ -158,6 +173,9 @@ func (a *app) run(ctx context.Context, spec *pb.JobSpec, o *runOptions) error {
 	}
 	r := &job{app: a, spec: spec, options: o, form: form, out: &output{to: a.stdout}}
 	r.progress = newProgress(a.stderr, !o.quiet && !o.explain)
+	if !o.quiet {
+		tellShellSigns(a.stderr, spec)
+	}
 	return r.embedded(ctx)
 }
 
@@ -205,10 +223,11 @@ func (r *job) within(ctx context.Context, folder *embedded.Folder) error {
 	}
 	memory := r.memory()
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memory)
+		debug.SetMemoryLimit(goMemory(r.spec, memory))
 	}
 	cluster, err := embedded.Start(embedded.Config{
 		Slots: r.options.slots, MemoryBytes: memory, Folder: folder.Path, Labels: r.spec.GetLabels(),
+		WarmSQL:   slices.ContainsFunc(r.spec.GetStages(), func(s *pb.Stage) bool { return s.GetSql() != "" }),
 		Functions: r.app.functions, Version: version().Version, Logger: r.app.logger(r.progress),
 	})
 	if err != nil {
@@ -231,6 +250,31 @@ func (r *job) memory() int64 {
 		}
 	}
 	return embedded.DefaultMemory()
+}
+
+// minGoMemory is what Go's own part of the process has at least: below it, it
+// would do little but collect garbage.
+const minGoMemory = 128 << 20
+
+// goMemory is how much of a worker's memory Go may use before it collects
+// garbage harder. Queries run in DuckDB, whose memory is its own and has the
+// worker's budget as its limit: Go moves their input and results in small
+// buffers, and a quarter is plenty. Where a function of Go's runs too, both may
+// take half. Programs and functions alone leave Go all of it.
+func goMemory(spec *pb.JobSpec, memory int64) int64 {
+	var queries, functions bool
+	for _, stage := range spec.GetStages() {
+		queries = queries || stage.GetSql() != ""
+		functions = functions || stage.GetFunction() != ""
+	}
+	share := memory
+	switch {
+	case queries && functions:
+		share = memory / 2
+	case queries:
+		share = memory / 4
+	}
+	return max(share, minGoMemory)
 }
 
 // isInterrupted says whether a context ended by a signal, and with which status.

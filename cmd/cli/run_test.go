@@ -119,6 +119,15 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
+// What is piped in has no name, and its columns are missed where it is taken for
+// lines.
+func TestStandardInputHasNoName(t *testing.T) {
+	needSQL(t)
+	w := place(t, nil)
+	w.want(w.run("a,b\n1,2\n", "run", "--sql", "SELECT sum(a) AS s FROM input", "-"), 1, "", "--format csv")
+	w.want(w.run("a,b\n1,2\n", "run", "-q", "--sql", "SELECT sum(a) AS s FROM input", "--format", "csv", "-"), 0, "s\n1\n")
+}
+
 func TestJobFile(t *testing.T) {
 	w := place(t, map[string]string{
 		"job.yaml":  "source: {range: {to: 100}}\nstages: [{command: wc -l}]\nbatch: {batches: 4}\n",
@@ -161,18 +170,18 @@ func TestOutputFolder(t *testing.T) {
 	run := func(more ...string) outcome {
 		return w.run("", append([]string{"run", "--command", "wc -w", "--output", "out", "books"}, more...)...)
 	}
-	w.want(run(), 0, "", "done in")
+	w.want(run(), 0, "", "3 files, 6 B, in out\ndone in")
 	if left := w.list("out"); len(left) != 4 || !slices.Contains(left, "_SUCCESS") {
 		t.Errorf("files: %v", left)
 	}
 	w.want(run(), 1, "", "out")
-	w.want(run("--overwrite", "--single"), 0, "")
+	w.want(run("--overwrite", "--single"), 0, "", "1 file, 6 B, in out\n")
 	if left := w.list("out"); len(left) != 2 || !slices.Contains(left, "_SUCCESS") {
 		t.Errorf("files: %v", left)
 	}
 	got := run("--overwrite", "--json")
 	var s summary
-	if err := json.Unmarshal([]byte(got.stdout), &s); err != nil || s.State != "done" || s.Batches != 3 {
+	if err := json.Unmarshal([]byte(got.stdout), &s); err != nil || s.State != "done" || s.Batches != 3 || s.Output != "out" || s.OutputFiles != 3 {
 		t.Errorf("%v: %+v", err, got)
 	}
 }
@@ -239,6 +248,9 @@ func TestExplainSQL(t *testing.T) {
 func TestBenchLeases(t *testing.T) {
 	w := place(t, nil)
 	got := w.run("", "bench", "leases", "--batches", "500", "--json")
+	if !strings.Contains(got.stdout, `"leases_per_s": `) {
+		t.Errorf("keys: %s", got.stdout)
+	}
 	var figures leaseFigures
 	if err := json.Unmarshal([]byte(got.stdout), &figures); err != nil || figures.Leases != 500 || figures.Rate <= 0 {
 		t.Errorf("%v: %+v", err, got)
@@ -267,4 +279,10 @@ func TestWarmProgramsMakeTables(t *testing.T) {
 			t.Errorf("%v: %+v", more, got)
 		}
 	}
+}
+
+// A warm program that has nothing to say names no columns: there is no header.
+func TestWarmProgramsWithoutAnswer(t *testing.T) {
+	w := place(t, map[string]string{"none.txt": ""})
+	w.want(w.run("", "run", "-q", "--warm", "--command", "cat", "none.txt"), 0, "")
 }

@@ -23,6 +23,7 @@ func (r *job) takeStdin(ctx context.Context, folder string) error {
 	if !slices.Contains(s.GetFiles(), stdinName) {
 		return nil
 	}
+	r.unnamed = r.spec.GetStages()[0].GetSql() != ""
 	path, err := r.stdinFile(ctx, folder)
 	if err != nil {
 		if status, ok := isInterrupted(ctx); ok {

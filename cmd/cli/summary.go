@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type summary struct {
 	PeakChildMemory int64            `json:"peak_child_memory_bytes"`
 	Slots           int              `json:"slots"`
 	Counters        map[string]int64 `json:"counters,omitempty"`
+	Output          string           `json:"output,omitempty"`       // the folder of the result
+	OutputFiles     int              `json:"output_files,omitempty"` // how many are in it
 	Notes           []string         `json:"notes,omitempty"`
 	Failure         string           `json:"failure,omitempty"`
 
@@ -44,7 +47,9 @@ func (r *job) summarize(last *pb.Job) summary {
 	counters := stats.GetCounters()
 	own, child := peakMemory()
 	wall := time.Since(r.started)
+	folder, files := r.written(last)
 	return summary{
+		Output: folder, OutputFiles: files,
 		Job: last.GetId(), Name: last.GetName(), State: stateName(last.GetState()),
 		Batches: stats.GetBatchesDone(), Merges: stats.GetMerges(),
 		RecordsIn: counters.GetRecordsIn(), BytesIn: counters.GetBytesIn(),
@@ -59,6 +64,25 @@ func (r *job) summarize(last *pb.Job) summary {
 	}
 }
 
+// written is the folder of a job's result, and how many files a job that is done
+// has put there.
+func (r *job) written(last *pb.Job) (folder string, files int) {
+	folder = r.spec.GetSink().GetFiles().GetFolder()
+	if folder == "" || last.GetState() != pb.JobState_JOB_STATE_DONE {
+		return "", 0
+	}
+	parts, err := os.ReadDir(folder)
+	if err != nil {
+		return folder, 0
+	}
+	for _, part := range parts {
+		if strings.HasPrefix(part.Name(), "part-") {
+			files++
+		}
+	}
+	return folder, files
+}
+
 // stateName is a state in lowercase: done.
 func stateName(state pb.JobState) string {
 	return strings.ToLower(strings.TrimPrefix(state.String(), "JOB_STATE_"))
@@ -66,6 +90,9 @@ func stateName(state pb.JobState) string {
 
 // String is the summary in one line.
 func (s summary) String() string {
+	if s.Batches == 0 && s.Retries == 0 {
+		return fmt.Sprintf("%s in %s", s.State, rounded(s.wall)) // nothing was done
+	}
 	parts := []string{
 		count(s.Batches, "batch", "batches"),
 		count(s.RecordsIn, "record", "records"),

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/google/shlex"
 	"golang.org/x/term"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -18,6 +20,7 @@ func (r *job) tell(last *pb.Job) error {
 	s := r.summarize(last)
 	if last.GetState() == pb.JobState_JOB_STATE_FAILED {
 		tellFailure(r.app.stderr, last.GetFailure())
+		r.tellUnnamed()
 	}
 	if !r.options.quiet {
 		tellSkipped(r.app.stderr, last.GetStats())
@@ -39,6 +42,9 @@ func (r *job) tell(last *pb.Job) error {
 // goes there.
 func (r *job) tellSummary(s summary) error {
 	if !r.app.json {
+		if s.Output != "" {
+			fmt.Fprintf(r.app.stderr, "%s, %s, in %s\n", count(int64(s.OutputFiles), "file", "files"), size(s.BytesOut), s.Output)
+		}
 		text := s.String()
 		if width, _, err := term.GetSize(int(r.app.stderr.Fd())); err == nil {
 			text = wrapped(text, width)
@@ -50,6 +56,34 @@ func (r *job) tellSummary(s summary) error {
 		return r.app.printJSON(s)
 	}
 	return json.NewEncoder(r.app.stderr).Encode(s)
+}
+
+// tellUnnamed says how to make up for a name that standard input has not: a
+// query over what was taken for lines finds none of its columns.
+func (r *job) tellUnnamed() {
+	if r.unnamed && r.spec.GetSource().GetFormat() == pb.Format_FORMAT_UNSPECIFIED {
+		fmt.Fprintln(r.app.stderr, "  standard input has no name that tells its format: say --format csv, or what it is")
+	}
+}
+
+// shellSigns are words that mean something to a shell alone.
+var shellSigns = []string{"|", "||", "&&", "<", ">", ">>", "2>", "2>&1"}
+
+// tellShellSigns says when a program gets as an argument what was surely meant
+// for a shell.
+func tellShellSigns(to io.Writer, spec *pb.JobSpec) {
+	for _, stage := range spec.GetStages() {
+		if stage.GetCommand() == "" || stage.GetCommandOptions().GetShell() {
+			continue
+		}
+		words, _ := shlex.Split(stage.GetCommand())
+		for _, word := range words {
+			if slices.Contains(shellSigns, word) {
+				fmt.Fprintf(to, "millrace: %q in the command is an argument like any other: did you mean --shell?\n", word)
+				break
+			}
+		}
+	}
 }
 
 // tellFailure says why a job failed: what, where, and what there is to see.

@@ -18,7 +18,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(v)
 			}
-			_, err := fmt.Fprintf(a.stdout, "millrace %s %s %s/%s\n", v.Version, v.Go, v.System, v.Machine)
+			_, err := fmt.Fprintln(a.stdout, v)
 			return err
 		},
 	}
@@ -27,7 +27,8 @@ func (a *app) versionCommand() *cobra.Command {
 func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of job files",
-		Long: `Print the JSON Schema (draft 2020-12) of job files. Editors complete and check with it.`,
+		Long: `Print the JSON Schema (draft 2020-12) of job files. Editors complete and check
+with it.`,
 		Example: `  millrace schema >job.schema.json
 
   # then, at the top of a job file, for editors with a YAML language server:
@@ -46,6 +47,10 @@ type versionInfo struct {
 	Go      string `json:"go"`
 	System  string `json:"os"`
 	Machine string `json:"arch"`
+}
+
+func (v versionInfo) String() string {
+	return fmt.Sprintf("millrace %s %s %s/%s", v.Version, v.Go, v.System, v.Machine)
 }
 
 // version is that of the build.

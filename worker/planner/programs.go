@@ -20,8 +20,8 @@ func (b *builder) addCommand(s *pb.Stage) error {
 			return processor.Fatal("stage %s: %v", b.name, err)
 		}
 	}
-	b.visible = true
 	b.open()
+	b.visible = b.visible || !b.lone // else the source is cut for others
 	b.flow = flow{format: options.GetOutputFormat()}
 	b.add(&pb.Step{Processor: &pb.Step_Command{Command: &pb.CommandStep{Argv: argv, Options: options}}}, "command")
 	return nil

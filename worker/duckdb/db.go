@@ -23,15 +23,19 @@ type DB struct {
 	// threads that it was given; 0 before it is locked
 	threads int
 
-	lock    sync.Mutex // held while a query runs
-	streams streams
+	lock     sync.Mutex // held while a query runs
+	streams  streams
+	prepared map[string]bindings.PreparedStatement // by query; never nil
 }
+
+// maxPrepared is how many prepared queries an instance keeps.
+const maxPrepared = 8
 
 // Open starts an instance with one thread, which doesn't spill. It may read
 // files until Lock is called; nothing is ever installed or loaded from
 // elsewhere.
 func Open() (*DB, error) {
-	d := &DB{}
+	d := &DB{prepared: map[string]bindings.PreparedStatement{}}
 	config, err := newConfig()
 	if err != nil {
 		return nil, err
@@ -101,6 +105,10 @@ func (d *DB) Lock(ctx context.Context, o Options) error {
 func (d *DB) Close() error {
 	d.lock.Lock()
 	defer d.lock.Unlock()
+	for _, statement := range d.prepared {
+		bindings.DestroyPrepare(&statement)
+	}
+	clear(d.prepared)
 	bindings.Disconnect(&d.conn)
 	bindings.Close(&d.db)
 	d.streams.free()

@@ -21,6 +21,7 @@ type Result struct {
 	ctx       context.Context
 	release   func() // stops listening to ctx
 	statement bindings.PreparedStatement
+	kept      bool // the statement is the instance's
 	result    bindings.Result
 	options   bindings.ArrowOptions
 	schema    *arrow.Schema
@@ -45,8 +46,8 @@ func (d *DB) query(ctx context.Context, query string, args []string) (*Result, e
 
 // start prepares and starts the query, and learns its schema.
 func (r *Result) start(query string, args []string) error {
-	if bindings.Prepare(r.db.conn, query, &r.statement) == bindings.StateError {
-		return prepareError(r.statement)
+	if err := r.prepare(query, len(args) > 0); err != nil {
+		return err
 	}
 	for i, arg := range args {
 		if bindings.BindVarchar(r.statement, bindings.IdxT(i+1), arg) == bindings.StateError {
@@ -66,6 +67,21 @@ func (r *Result) start(query string, args []string) error {
 	var err error
 	r.schema, err = r.importSchema()
 	return err
+}
+
+// prepare prepares the query, or finds it prepared: one that has arguments is
+// one of few, and will be asked again.
+func (r *Result) prepare(query string, keep bool) error {
+	if r.statement, r.kept = r.db.prepared[query]; r.kept {
+		return nil
+	}
+	if bindings.Prepare(r.db.conn, query, &r.statement) == bindings.StateError {
+		return prepareError(r.statement)
+	}
+	if keep && len(r.db.prepared) < maxPrepared {
+		r.db.prepared[query], r.kept = r.statement, true
+	}
+	return nil
 }
 
 // Schema of the answer.
@@ -131,7 +147,9 @@ func (r *Result) Close() {
 	r.closed = true
 	bindings.DestroyArrowOptions(&r.options)
 	bindings.DestroyResult(&r.result)
-	bindings.DestroyPrepare(&r.statement)
+	if !r.kept {
+		bindings.DestroyPrepare(&r.statement)
+	}
 	r.release()
 	r.db.lock.Unlock()
 }

@@ -25,7 +25,7 @@ import (
 // The in-memory connection: what lies in it at once, in bytes, for each
 // direction, and what a stream may send before the other side has read it.
 const (
-	pipeBytes   = 1 << 20
+	pipeBytes   = 256 << 10
 	windowBytes = 4 << 20
 )
 

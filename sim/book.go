@@ -115,10 +115,12 @@ func (b *book) deadline(l *leaseBook) ledger.Time {
 func (b *book) end(l *leaseBook, again ledger.Time) {
 	b.live = slices.DeleteFunc(b.live, func(m *leaseBook) bool { return m == l })
 	if g := b.stageOf(l.fence.Job, l.stage); g != nil && l.kind != ledger.LeaseMerge {
-		if b.liveOn(l.fence.Job, l.stage, l.span) != nil {
-			again = 0 // the other one decides
-		}
 		g.park(l.span, again)
+		for _, other := range b.live { // what somebody else holds too is not his alone to give back
+			if other.fence.Job == l.fence.Job && other.stage == l.stage && other.kind != ledger.LeaseMerge {
+				g.unpark(other.span)
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,6 +74,29 @@ func TestDocsShowJobFilesThatAreRight(t *testing.T) {
 	}
 }
 
+// Programs that are shown are those of examples/, which other tests run.
+func TestDocsShowExamplesAsTheyAre(t *testing.T) {
+	block := regexp.MustCompile("(?s)```(?:go|python)\n(.*?)```")
+	var examples strings.Builder
+	for _, pattern := range []string{"*.go", "*.py"} {
+		paths, _ := filepath.Glob("../../examples/*/" + pattern)
+		for _, path := range paths {
+			examples.WriteString(page(t, path))
+		}
+	}
+	for path, text := range pages(t) {
+		for _, found := range block.FindAllStringSubmatch(text, -1) {
+			whole := strings.Contains(found[1], "import ") || strings.Count(found[1], "\n") > 10
+			if whole && !strings.Contains(dense(examples.String()), dense(found[1])) {
+				t.Errorf("%s shows a program that is no example:\n%s", path, found[1])
+			}
+		}
+	}
+}
+
+// dense is a text without its empty lines.
+func dense(text string) string { return regexp.MustCompile(`\n\s*\n`).ReplaceAllString(text, "\n") }
+
 func TestDocsNameFlagsThatAre(t *testing.T) {
 	named := regexp.MustCompile(`\bmillrace [^\n]*`)
 	flags := regexp.MustCompile(`(?:^|[\s` + "`" + `])--([a-z][a-z-]*)`)
@@ -136,6 +160,17 @@ func TestDocsMapFlagsToFields(t *testing.T) {
 	}
 }
 
+// Each field that --stats writes has its place in a table.
+func TestDocsTellTheStats(t *testing.T) {
+	text := page(t, docs+"results.md")
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[summary]()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name != "" && !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("results.md does not tell of %s", name)
+		}
+	}
+}
+
 func flagRows(t *testing.T) map[string]string {
 	t.Helper()
 	row := regexp.MustCompile("(?m)^\\| `--([a-z-]+)`[^|]* \\| (.*) \\|$")
@@ -146,37 +181,29 @@ func flagRows(t *testing.T) map[string]string {
 	return rows
 }
 
-// samples are values that flags of each kind take.
-var samples = map[string]string{
-	"N": "3", "size": "3MiB", "time": "3s", "bool": "true", "byte": ",", "statuses": "0,1", "NAME=VALUE": "A=1",
-}
+// samples are values of which each flag takes one.
+var samples = []string{"3", "true", "3s", "A=1", "csv", "gzip"}
 
 // fieldOf is the field that a flag sets, found by setting it; empty for none.
 func fieldOf(t *testing.T, name string) string {
 	t.Helper()
-	cmd := &cobra.Command{}
-	flags := addJobFlags(cmd)
-	f := cmd.Flags().Lookup(name)
-	if f == nil {
-		return ""
-	}
-	value, known := samples[f.Value.Type()]
-	if _, list, enum := strings.Cut(f.Usage, ": "); enum && f.Value.Type() == "name" {
-		value, known = strings.Split(list, ", ")[0], true
-	}
-	if !known {
-		value = "x"
-	}
-	if err := cmd.Flags().Set(name, value); err != nil {
-		t.Fatal(err)
-	}
-	before := &pb.JobSpec{Stages: []*pb.Stage{{Processor: &pb.Stage_Command{Command: "cat"}}}}
-	after := proto.Clone(before).(*pb.JobSpec)
-	flags.spec(after)
-	had := leaves("", before.ProtoReflect())
-	for field, value := range leaves("", after.ProtoReflect()) {
-		if had[field] != value {
-			return field
+	for _, sample := range samples {
+		cmd := &cobra.Command{}
+		flags := addJobFlags(cmd)
+		if cmd.Flags().Lookup(name) == nil {
+			return ""
+		}
+		if cmd.Flags().Set(name, sample) != nil {
+			continue
+		}
+		before := &pb.JobSpec{Stages: []*pb.Stage{{Processor: &pb.Stage_Command{Command: "cat"}}}}
+		after := proto.Clone(before).(*pb.JobSpec)
+		flags.spec(after)
+		had := leaves("", before.ProtoReflect())
+		for field, value := range leaves("", after.ProtoReflect()) {
+			if had[field] != value {
+				return field
+			}
 		}
 	}
 	t.Errorf("--%s sets nothing", name)

@@ -139,11 +139,14 @@ func TestWhatRenewsLeasesCountsFirst(t *testing.T) {
 	if h, ok := events[0].(ledger.Heartbeat); !ok || h.Sequence != 4 || h.Worker != "w" || h.Session != 3 {
 		t.Errorf("first came %+v", events[0])
 	}
-	if o, ok := events[1].(ledger.OutcomeReported); !ok || o.Outcome.Class != ledger.OutcomeRetryable {
-		t.Errorf("a class that nobody knows is %+v", events[1])
+	if _, ok := events[1].(ledger.WorkerDraining); !ok {
+		t.Errorf("before its outcomes comes %+v", events[1])
 	}
-	if c, ok := events[3].(ledger.CreditGranted); !ok || c.Batches != 2 || c.Bytes != 0 {
-		t.Errorf("the credit is %+v", events[3])
+	if o, ok := events[2].(ledger.OutcomeReported); !ok || o.Outcome.Class != ledger.OutcomeRetryable {
+		t.Errorf("a class that nobody knows is %+v", events[2])
+	}
+	if c, ok := events[4].(ledger.CreditGranted); !ok || c.Batches != 2 || c.Bytes != 0 {
+		t.Errorf("the credit is %+v", events[4])
 	}
 }
 

@@ -52,8 +52,13 @@ func heldLease(fence *pb.Fence, l *pb.Lease) ledger.Lease {
 	return held
 }
 
+// maxCredit is how many leases one message may ask for: one step grants them
+// all, and no worker can hold more.
+const maxCredit = 100_000
+
 // Said is what a worker says in a session, after its attach, as events in the
-// order in which they count: what renews leases first.
+// order in which they count: what renews leases first, then that it leaves, so
+// that what its outcomes free is given to others.
 func Said(worker ledger.WorkerID, session ledger.SessionID, r *pb.SessionRequest) []ledger.Event {
 	events := make([]ledger.Event, 0, len(r.GetOutcomes())+3)
 	if h := r.GetHeartbeat(); h != nil {
@@ -61,16 +66,16 @@ func Said(worker ledger.WorkerID, session ledger.SessionID, r *pb.SessionRequest
 			Worker: worker, Session: session, Sequence: h.GetSequence(), Progress: progress(h.GetProgress()),
 		})
 	}
+	if r.GetDrain() {
+		events = append(events, ledger.WorkerDraining{Worker: worker, Session: session})
+	}
 	for _, o := range r.GetOutcomes() {
 		events = append(events, ledger.OutcomeReported{Worker: worker, Session: session, Outcome: Outcome(o)})
 	}
 	if c := r.GetCredit(); c != nil {
 		events = append(events, ledger.CreditGranted{
-			Worker: worker, Session: session, Batches: c.GetBatches(), Bytes: max(c.GetBytes(), 0),
+			Worker: worker, Session: session, Batches: min(c.GetBatches(), maxCredit), Bytes: max(c.GetBytes(), 0),
 		})
-	}
-	if r.GetDrain() {
-		events = append(events, ledger.WorkerDraining{Worker: worker, Session: session})
 	}
 	return events
 }

@@ -203,6 +203,9 @@ func (f *finder) faultCSV(record []byte) string {
 	if int64(len(record)) > f.r.in.MaxRecordBytes {
 		return f.tooLong()
 	}
+	if reason := widthFault(f.g.dialect, record, len(f.r.columns)); reason != "" {
+		return reason
+	}
 	if f.g.newline == "\n" && bytes.IndexByte(record, '\r') >= 0 && f.strayReturn(record) {
 		return "a carriage return stands outside quotes"
 	}

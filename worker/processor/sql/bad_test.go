@@ -34,6 +34,7 @@ var badCSV = []badCase{
 	{"wrong type", []string{"a,1\n", "!b,x\n", "c,3\n"}, []string{"Could not convert string \"x\""}},
 	{"out of range", []string{"a,1\n", "!b,99999999999999999999\n"}, []string{"Could not convert"}},
 	{"ragged", []string{"a,1\n", "!b,2,3\n", "!short\n", "c,3\n"}, []string{"Found: 3", "Found: 1"}},
+	{"far too wide", []string{"a,1\n", "!" + strings.Repeat("b,", 30000) + "\n", "c,3\n"}, []string{"Found: 30001"}},
 	{"open quote", []string{"a,1\n", "\"multi\nline\",2\n", "!\"open,3\n", "c,4\n", "d,5\n"}, []string{"no end"}},
 	{"text after quote", []string{"!\"clo\"sed,1\n", "a,2\n"}, []string{"quote"}},
 	{"invalid UTF-8", []string{"a,1\n", "!b\xff\xfe,2\n", "\n", "\n", "!\xff,3\n", "é,4\n"}, []string{"UTF-8", "UTF-8"}},

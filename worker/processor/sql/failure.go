@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/duckdb"
@@ -34,7 +35,11 @@ func (r *run) failure(ctx context.Context, err error) error {
 		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_KILLED_MEMORY, "the query needs more memory than it may use: %s", message)
 	case duckdb.KindQuery, duckdb.KindData, duckdb.KindPermission:
 		return processor.Fatal("%s", message)
-	case duckdb.KindIO, duckdb.KindInterrupt, duckdb.KindInternal:
+	case duckdb.KindIO:
+		if strings.Contains(message, syscall.ENOSPC.Error()) || strings.Contains(message, "No space left") {
+			return processor.Fatal("the disk is full: %s", message)
+		}
+	case duckdb.KindInterrupt, duckdb.KindInternal:
 	}
 	return err
 }

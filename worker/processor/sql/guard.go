@@ -75,7 +75,7 @@ func parse(ctx context.Context, db *duckdb.DB, query string) (*tree, error) {
 	case answer.Error && answer.Type == "parser":
 		return nil, syntaxError(query, answer.Message, answer.Position)
 	case answer.Error:
-		return nil, processor.Fatal("only a SELECT can be run here: %s", answer.Message)
+		return nil, processor.Fatal("only a SELECT can be run here, not %s (%s)", firstWord(query), answer.Message)
 	case len(answer.Statements) != 1:
 		return nil, processor.Fatal("the query must be one statement, not %d", len(answer.Statements))
 	}
@@ -86,6 +86,14 @@ func parse(ctx context.Context, db *duckdb.DB, query string) (*tree, error) {
 	t := &tree{}
 	t.walk(node)
 	return t, nil
+}
+
+// firstWord is what a query asks for: COPY, ATTACH.
+func firstWord(query string) string {
+	if words := strings.Fields(query); len(words) > 0 {
+		return strings.ToUpper(words[0])
+	}
+	return "nothing"
 }
 
 // walk visits every node.
@@ -147,17 +155,17 @@ func text(n map[string]any, key string) string {
 func (t *tree) refusal() error {
 	for _, name := range t.tables {
 		if !t.readable(name) {
-			return processor.Fatal("a query sees the table `batch` and nothing else: it can't read %q", name)
+			return processor.Fatal("a query sees its input and nothing else: it can't read %q", name)
 		}
 	}
 	for _, name := range t.functions {
 		if !slices.Contains(tableFunctions, strings.ToLower(name)) {
-			return processor.Fatal("a query sees the table `batch` and nothing else: it can't call %s()", name)
+			return processor.Fatal("a query sees its input and nothing else: it can't call %s()", name)
 		}
 	}
 	for _, name := range t.scalars {
 		if slices.Contains(scalarFunctions, strings.ToLower(name)) {
-			return processor.Fatal("a query depends on its batch alone: it can't call %s()", name)
+			return processor.Fatal("a query depends on its input alone: it can't call %s()", name)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/duckdb"
+	"github.com/millrace/millrace/worker/format"
 	"github.com/millrace/millrace/worker/processor"
 )
 
@@ -15,7 +16,10 @@ import (
 // of the CSV columns, in their order. Columns whose values DuckDB reads only in
 // a format that it has to guess (dates such as 31/12/2024) are VARCHAR: the
 // guess would be another for each batch.
-func (p *Planner) SniffTypes(ctx context.Context, sample []byte, format pb.Format, dialect *pb.Csv, names []string) ([]*pb.Column, error) {
+func (p *Planner) SniffTypes(ctx context.Context, sample []byte, kind pb.Format, dialect *pb.Csv, names []string) ([]*pb.Column, error) {
+	if kind == pb.Format_FORMAT_CSV {
+		sample = withoutWide(format.NewDialect(dialect), sample, len(names))
+	}
 	mem, err := duckdb.NewMemFile()
 	if err != nil {
 		return nil, err
@@ -30,13 +34,13 @@ func (p *Planner) SniffTypes(ctx context.Context, sample []byte, format pb.Forma
 		return nil, err
 	}
 	path := mem.Path()
-	switch format {
+	switch kind {
 	case pb.Format_FORMAT_CSV:
 		return p.sniffCSV(ctx, path, dialect, names)
 	case pb.Format_FORMAT_JSON:
 		return p.sniffJSON(ctx, path, len(sample))
 	}
-	return nil, processor.Fatal("the columns of the format %s are not found from a sample", format)
+	return nil, processor.Fatal("the columns of the format %s are not found from a sample", kind)
 }
 
 // sniffCSV asks DuckDB's sniffer, and then reads the sample as the batches will

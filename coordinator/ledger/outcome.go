@@ -170,6 +170,10 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 	}
 }
 
+// FailedForGood is why a job ends of which an attempt said that no other could do
+// better: what it said is the whole reason.
+const FailedForGood = "a batch failed for good"
+
 // noInput is why a job ends whose source is gone.
 const noInput = "no worker finds the input of a batch"
 
@@ -209,7 +213,9 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	}
 	switch budget := r.job.settings.RetryBudget; {
 	case class == OutcomeFatal:
-		return "a batch failed for good"
+		return FailedForGood
+	case spent >= r.maxAttempts() && spent == 1:
+		return "a batch failed"
 	case spent >= r.maxAttempts():
 		return fmt.Sprintf("a batch failed %d times", spent)
 	case budget > 0 && uint64(r.job.retries)+uint64(r.failing) > budget:

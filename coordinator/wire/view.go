@@ -68,7 +68,7 @@ func outcomeClass(c ledger.OutcomeClass) pb.OutcomeClass {
 }
 
 // failure is why a job failed: what the worker said, after what the ledger has
-// to add.
+// to add. That it was said once and for all adds nothing.
 func failure(v ledger.JobView) *pb.Failure {
 	f := &pb.Failure{ExitStatus: -1}
 	if len(v.Failure) > 0 {
@@ -77,7 +77,7 @@ func failure(v ledger.JobView) *pb.Failure {
 	switch {
 	case f.GetMessage() == "":
 		f.Message = v.Reason
-	case v.Reason != "":
+	case v.Reason != "" && v.Reason != ledger.FailedForGood:
 		f.Message = v.Reason + ": " + f.GetMessage()
 	}
 	return f

@@ -88,7 +88,7 @@ func CheckEmpty(spec *pb.FileSink) error {
 	case len(entries) == 0:
 		return nil
 	}
-	return processor.Fatal("the output folder %s is not empty (it holds %s): name another one, or ask to overwrite it",
+	return processor.Fatal("the output folder %s is not empty (it holds %s): name another one, or ask to overwrite it (--overwrite)",
 		folder, entries[0].Name())
 }
 

@@ -191,7 +191,7 @@ func (s *State) rangeDone(f *RangeDone) bool {
 	if f.Stage >= 0 {
 		j.batches++
 	}
-	if out := j.kept(f.Output, f.Stage); out.ID != "" || !g.extend(f.From, f.To, f.Elapsed) {
+	if out := j.kept(f.Output, f.Stage); out.ID != "" || !g.extend(f.From, f.To, &f.Counters, f.Elapsed) {
 		s.insert(&entry{
 			job: j, stage: f.Stage, from: f.From, to: f.To, batches: 1,
 			out: out, sum: f.Counters, elapsed: f.Elapsed,

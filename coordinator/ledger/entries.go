@@ -18,7 +18,9 @@ func (s *State) insert(e *entry) {
 		g.outputs++
 		s.hold(e)
 	} else {
-		e.sum = Counters{} // never subtracted
+		if !e.mayGo() {
+			e.sum = Counters{} // never subtracted
+		}
 		if next != nil && next.from == e.to && next.out.ID == "" {
 			e.absorb(next)
 			g.unlink(next)
@@ -37,15 +39,23 @@ func (s *State) insert(e *entry) {
 	g.order.pushAfter(&e.place, after)
 }
 
+// mayGo says whether an entry may be undone although it has no output: when it
+// turns out to lie behind the prefix that is enough.
+func (e *entry) mayGo() bool { return e.stage == 0 && e.job.plan.prefix() >= 0 }
+
 // extend makes a done batch without output a part of the entry before it, when
 // that has none either: so do most, and no entry is made for them.
-func (g *stage) extend(from, to Position, elapsed time.Duration) bool {
+func (g *stage) extend(from, to Position, sum *Counters, elapsed time.Duration) bool {
 	prev, next := g.neighbours(from)
 	if prev == nil || prev.to != from || prev.out.ID != "" {
 		return false
 	}
 	g.size += to - from
-	prev.absorb(&entry{from: from, to: to, batches: 1, elapsed: elapsed})
+	one := entry{from: from, to: to, batches: 1, elapsed: elapsed}
+	if prev.mayGo() {
+		one.sum = *sum
+	}
+	prev.absorb(&one)
 	if next != nil && next.from == to && next.out.ID == "" {
 		prev.absorb(next)
 		g.unlink(next)
@@ -74,6 +84,15 @@ func (e *entry) absorb(o *entry) {
 	e.from, e.to = min(e.from, o.from), max(e.to, o.to)
 	e.batches += o.batches
 	e.elapsed += o.elapsed
+	e.sum.add(&o.sum)
+}
+
+// records returns how many records are in an entry's output.
+func (e *entry) records() int64 {
+	if e.out.ID == "" {
+		return 0
+	}
+	return e.sum.RecordsOut
 }
 
 // unlink takes an entry out of its stage's order.

@@ -38,7 +38,7 @@ func (g *stage) advance(limit int64) {
 			return
 		}
 		g.front = e.to
-		g.found += e.sum.RecordsOut
+		g.found += e.records()
 	}
 }
 
@@ -49,7 +49,7 @@ func (g *stage) retreat(e *entry) {
 		return
 	}
 	for n := &e.place; n != nil && n.val.from < g.front; n = n.next {
-		g.found -= n.val.sum.RecordsOut
+		g.found -= n.val.records()
 	}
 	g.front = e.from
 }

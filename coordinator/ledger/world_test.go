@@ -42,6 +42,7 @@ type fake struct {
 	leases   []*ledger.Lease
 	outcomes []ledger.Outcome
 	spool    []ledger.OutputID
+	owed     uint32 // credit for leases that were revoked
 }
 
 func newWorld(t *rapid.T) *world {
@@ -99,6 +100,7 @@ func (w *world) effect(x ledger.Effect) {
 	case ledger.Revoke:
 		if f := w.worker(x.Worker, x.Session); f != nil && !x.IfWaiting {
 			f.drop(x.Fence)
+			f.owed++
 		}
 	case ledger.Ack:
 		w.answered(x.Worker, x.Session, x.Fence)
@@ -150,6 +152,9 @@ func (w *world) plan(job ledger.JobID) *ledger.Plan {
 	}
 	cut := ledger.Cut{Rule: ledger.CutRule(rapid.IntRange(1, 5).Draw(w.t, "rule")), Size: 5}
 	p.Stages = []ledger.Stage{{Name: "a", Input: ledger.InputSource, Output: ledger.OutputBytes, Cut: cut, Mergeable: true}}
+	if limit := int64(rapid.IntRange(-40, 80).Draw(w.t, "prefix")); limit >= 0 {
+		p.Stages[0].PrefixLimit = &limit
+	}
 	if rapid.Bool().Draw(w.t, "collect") {
 		p.Stages = append(p.Stages, ledger.Stage{Name: "b", Input: ledger.InputCollect, Output: ledger.OutputBytes})
 	}
@@ -178,7 +183,13 @@ func (w *world) finish(f *fake, i int, class ledger.OutcomeClass) {
 	}
 	f.outcomes = append(f.outcomes, o)
 	w.step(ledger.OutcomeReported{Worker: f.id, Session: f.session, Outcome: o})
-	w.step(ledger.CreditGranted{Worker: f.id, Session: f.session, Batches: 1, Bytes: x.Bytes})
+	w.credit(f, 1, x.Bytes)
+}
+
+// credit grants credit for leases that have ended.
+func (w *world) credit(f *fake, n uint32, bytes int64) {
+	n, f.owed = n+f.owed, 0
+	w.step(ledger.CreditGranted{Worker: f.id, Session: f.session, Batches: n, Bytes: bytes})
 }
 
 func (w *world) finished(f *fake, x *ledger.Lease, o *ledger.Outcome) {
@@ -194,6 +205,9 @@ func (w *world) finished(f *fake, x *ledger.Lease, o *ledger.Outcome) {
 		w.empty[x.Fence.Job] = append(w.empty[x.Fence.Job], covered...)
 		return
 	}
+	for _, s := range covered {
+		o.Counters.RecordsOut += int64(s.to - s.from)
+	}
 	w.made++
 	id := ledger.OutputID(fmt.Sprintf("o%d", w.made))
 	w.outputs[id] = covered
@@ -203,7 +217,7 @@ func (w *world) finished(f *fake, x *ledger.Lease, o *ledger.Outcome) {
 
 func (w *world) attach(f *fake, keep bool) {
 	f.session++
-	f.up = true
+	f.up, f.owed = true, 0
 	if !keep {
 		f.leases, f.outcomes, f.spool = nil, nil, nil
 	}
@@ -322,6 +336,7 @@ func (w *world) settle() {
 		w.step(ledger.Ticked{})
 		for _, f := range w.workers {
 			w.step(ledger.Heartbeat{Worker: f.id, Session: f.session})
+			w.credit(f, 0, 0)
 			if len(f.leases) > 0 {
 				w.finish(f, 0, ledger.OutcomeDone)
 			}
@@ -372,6 +387,7 @@ func (w *world) judge() {
 			last = s.to
 		}
 		w.judgeCoverage(id, ledger.Position(want))
+		w.judgePrefix(id, ledger.Position(want))
 	}
 }
 
@@ -381,7 +397,7 @@ func (w *world) judgeCoverage(id ledger.JobID, total ledger.Position) {
 	seen := make([]bool, total)
 	mark := func(spans []span) {
 		for _, s := range spans {
-			for p := s.from; p < s.to; p++ {
+			for p := s.from; p < min(s.to, total); p++ {
 				seen[p] = true
 			}
 		}
@@ -390,5 +406,31 @@ func (w *world) judgeCoverage(id ledger.JobID, total ledger.Position) {
 	mark(w.empty[id])
 	if p := slices.Index(seen, false); p >= 0 {
 		w.t.Fatalf("job %d: position %d is not in the result", id, p)
+	}
+}
+
+// judgePrefix checks that a job has ended where it should: behind the last
+// position, or where the outputs had become enough.
+func (w *world) judgePrefix(id ledger.JobID, end ledger.Position) {
+	plan := w.kind[id]
+	all, records := ledger.Position(0), int64(0)
+	for _, f := range plan.Fragments {
+		all += ledger.Position(f.Extent)
+	}
+	for _, s := range w.result[id] {
+		records += int64(s.to - s.from)
+		if s.to > end {
+			w.t.Fatalf("job %d ends at %d, and its result has [%d,%d)", id, end, s.from, s.to)
+		}
+	}
+	limit := plan.Stages[0].PrefixLimit
+	if end != all && (limit == nil || records < *limit) {
+		w.t.Fatalf("job %d ended at %d of %d positions with %d records", id, end, all, records)
+	}
+	if n := len(w.result[id]); end == all && limit != nil && n > 0 {
+		last := w.result[id][n-1]
+		if before := records - int64(last.to-last.from); before >= *limit && last.from > 0 {
+			w.t.Fatalf("job %d went on to [%d,%d), and had %d records before: %d were enough", id, last.from, last.to, before, *limit)
+		}
 	}
 }

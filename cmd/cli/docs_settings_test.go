@@ -24,7 +24,7 @@ var settingsFolders = map[string]string{
 
 // Every figure of docs/settings.md is that of the code.
 func TestDocsSettings(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| ([^|]*)\\|$")
+	row := regexp.MustCompile(`(?m)^\| [^|]+ \| ([^|]+) \| ([^|]*)\|$`)
 	name := regexp.MustCompile("`([a-z]+)\\.([A-Za-z]+)`")
 	known := 0
 	for _, found := range row.FindAllStringSubmatch(page(t, docs+"settings.md"), -1) {
@@ -88,7 +88,11 @@ func settingOf(t *testing.T, pkg, name string) constant.Value {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		if expression := settingIn(t, path, name); expression != "" {
+		expression := settingIn(t, path, name)
+		if other, elsewhere, found := strings.Cut(expression, "."); found && settingsFolders[other] != "" {
+			return settingOf(t, other, elsewhere)
+		}
+		if expression != "" {
 			return evaluate(t, expression)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
@@ -86,7 +87,7 @@ func (c Config) withDefaults() Config {
 	c.MaxReaders = or(c.MaxReaders, 256)
 	c.Inbox = or(c.Inbox, 4_096)
 	c.SessionQueue = or(c.SessionQueue, 100_000)
-	c.MaxMessage = or(c.MaxMessage, 64<<20)
+	c.MaxMessage = or(c.MaxMessage, api.MaxMessageBytes)
 	c.SnapshotBytes = or(c.SnapshotBytes, 16<<20)
 	c.ResultWindow = or(c.ResultWindow, 16<<20)
 	c.ResultBuffer = or(c.ResultBuffer, 4<<20)

@@ -13,7 +13,6 @@ import (
 
 // Limits of requests.
 const (
-	maxKey        = 200
 	maxReason     = 1_000
 	defaultListed = 100
 	maxListed     = 1_000
@@ -44,8 +43,8 @@ func (s *jobService) SubmitJob(ctx context.Context, r *pb.SubmitJobRequest) (*pb
 
 // checkSubmission tells everything that is wrong with a submission.
 func checkSubmission(r *pb.SubmitJobRequest) error {
-	if len(r.GetKey()) > maxKey {
-		return api.Errorf(api.Invalid, "the key has %d bytes; at most %d are allowed", len(r.GetKey()), maxKey)
+	if len(r.GetKey()) > api.MaxKeyBytes {
+		return api.Errorf(api.Invalid, "the key has %d bytes; at most %d are allowed", len(r.GetKey()), api.MaxKeyBytes)
 	}
 	if r.GetSpec() == nil {
 		return api.Errorf(api.Invalid, "the request has no job")

@@ -185,9 +185,8 @@ func (o *owner) detach(s *session) {
 
 // Limits of an attach.
 const (
-	maxName   = 63
-	maxLabels = 64
-	maxSlots  = 4_096
+	maxName  = 63
+	maxSlots = 4_096
 )
 
 // checkAttach tells what is wrong with an attach.
@@ -201,12 +200,12 @@ func checkAttach(a *pb.Attach) error {
 		return api.Errorf(api.Invalid, "worker %s: sessions count from 1", a.GetWorker())
 	case a.GetSlots() < 1 || a.GetSlots() > maxSlots:
 		return api.Errorf(api.Invalid, "worker %s has %d slots; it must be 1 to %d", a.GetWorker(), a.GetSlots(), maxSlots)
-	case len(a.GetLabels()) > maxLabels:
-		return api.Errorf(api.Invalid, "worker %s has %d labels; at most %d are allowed", a.GetWorker(), len(a.GetLabels()), maxLabels)
+	case len(a.GetLabels()) > api.MaxLabels:
+		return api.Errorf(api.Invalid, "worker %s has %d labels; at most %d are allowed", a.GetWorker(), len(a.GetLabels()), api.MaxLabels)
 	}
 	for key, value := range a.GetLabels() {
-		if len(key) > maxName || len(value) > maxName {
-			return api.Errorf(api.Invalid, "worker %s: label %.80q is longer than %d bytes", a.GetWorker(), key+"="+value, maxName)
+		if max(len(key), len(value)) > api.MaxLabelBytes {
+			return api.Errorf(api.Invalid, "worker %s: label %.80q is longer than %d bytes", a.GetWorker(), key+"="+value, api.MaxLabelBytes)
 		}
 	}
 	return nil

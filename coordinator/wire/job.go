@@ -4,13 +4,10 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
-
-// defaultRetries is how often a failed batch is tried again when the job does
-// not say.
-const defaultRetries = 3
 
 // Submission is a client's request as the ledger sees it. The spec must have
 // been checked.
@@ -36,7 +33,7 @@ func Settings(spec *pb.JobSpec) ledger.Settings {
 		Delay:          spec.GetDelay().AsDuration(),
 		Deadline:       limits.GetDeadline().AsDuration(),
 		BatchTimeout:   limits.GetBatchTimeout().AsDuration(),
-		MaxAttempts:    defaultRetries + 1,
+		MaxAttempts:    api.DefaultRetries + 1,
 		RetryBudget:    limits.GetRetryBudget(),
 		SkipLimit:      limits.GetSkipBadRecords(),
 		MaxConcurrency: limits.GetMaxConcurrency(),

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unicode/utf8"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
@@ -43,6 +44,9 @@ type Spool struct {
 // when absent. It holds at most limit bytes. Folders that crashed workers left
 // under parent are removed.
 func Open(parent, worker string, limit int64) (*Spool, error) {
+	if !utf8.ValidString(parent) {
+		return nil, fmt.Errorf("the spool folder %q has a name that is not UTF-8: choose another", parent)
+	}
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("make the spool folder: %w", err)
 	}
@@ -111,17 +115,6 @@ func (s *Spool) Used() int64 {
 
 // Limit is how many bytes the outputs may take.
 func (s *Spool) Limit() int64 { return s.limit }
-
-// Held lists the outputs, for the inventory of an attach.
-func (s *Spool) Held() []*pb.OutputRef {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	refs := make([]*pb.OutputRef, 0, len(s.held))
-	for _, ref := range s.held {
-		refs = append(refs, ref)
-	}
-	return refs
-}
 
 // Drop deletes outputs; those that are not there are passed over.
 func (s *Spool) Drop(ids ...string) {

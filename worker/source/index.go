@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/format"
 )
@@ -315,7 +316,7 @@ func (x *indexer) within(p begin, text []byte, from, n, size int64, cuts []int64
 // compressed counts the records of a compressed file, which is never cut.
 func (x *indexer) compressed(f *pb.Fragment) error {
 	f.Whole, f.Cuts = true, nil
-	plain := Reader{format: pb.Format_FORMAT_LINES, options: x.options, max: DefaultMaxRecordBytes}
+	plain := Reader{format: pb.Format_FORMAT_LINES, options: x.options, max: api.DefaultRecordBytes}
 	r, err := plain.openStream(f)
 	if err != nil {
 		return err

@@ -11,12 +11,9 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 )
-
-// DefaultMaxRecordBytes is the longest record allowed where a job says
-// nothing.
-const DefaultMaxRecordBytes = 16 << 20
 
 // A File is an opened input. *os.File is one.
 type File interface {
@@ -97,5 +94,5 @@ func maxRecordBytes(src *pb.Source) int64 {
 	if src != nil && src.MaxRecordBytes != nil {
 		return src.GetMaxRecordBytes()
 	}
-	return DefaultMaxRecordBytes
+	return api.DefaultRecordBytes
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
@@ -231,4 +233,13 @@ func TestManyAtOnceKeepTheirOutputs(t *testing.T) {
 			})
 		}
 	})
+}
+
+// Bytes that are not UTF-8 grow when they are replaced: the end must stay.
+func TestLastWordsThatAreNotTextKeepTheirEnd(t *testing.T) {
+	r := newReport(&processor.Attempt{})
+	r.take(append(bytes.Repeat([]byte("x\xff"), 2*maxDetail), "\nthe end\n"...))
+	if end := r.end(); len(end) > maxDetail || !utf8.ValidString(end) || !strings.HasSuffix(end, "the end\n") {
+		t.Errorf("%d bytes, valid %v, ending in %q", len(end), utf8.ValidString(end), end[max(0, len(end)-20):])
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/millrace/millrace/worker/processor"
 )
@@ -44,7 +45,12 @@ func (r *report) end() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := append(bytes.Clone(r.tail), r.line...)
-	return strings.ToValidUTF8(string(all[max(0, len(all)-maxDetail):]), "�")
+	text := strings.ToValidUTF8(string(all[max(0, len(all)-maxDetail):]), "\uFFFD")
+	from := max(0, len(text)-maxDetail)
+	for from < len(text) && !utf8.RuneStart(text[from]) {
+		from++
+	}
+	return text[from:]
 }
 
 // follow reads a pipe to its end.

@@ -12,13 +12,9 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 )
 
-const (
-	// grace is how long a function may go on after its context has ended,
-	// before the attempt is abandoned with the function still running.
-	grace = 5 * time.Second
-	// maxDetail bounds the stack in a failure, in bytes.
-	maxDetail = 8 << 10
-)
+// grace is how long a function may go on after its context has ended, before
+// the attempt is abandoned with the function still running.
+const grace = 5 * time.Second
 
 // runner runs one phase of a function.
 type runner struct {
@@ -146,6 +142,6 @@ func (e *env) explain(err error) error {
 
 func (e *env) panicked(v any, stack []byte) error {
 	f := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "function %s panicked%s: %v", e.name, e.where(), v)
-	f.Detail.Detail = string(stack[:min(len(stack), maxDetail)])
+	f.Detail.Detail = string(stack)
 	return f
 }

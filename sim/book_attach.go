@@ -123,7 +123,7 @@ func (b *book) expectKept(s *seat, e ledger.Attached, kept map[ledger.Fence]bool
 		}
 		g := b.stageOf(f.Job, stageOf(&l))
 		covers := span{int64(l.From), int64(l.To)}
-		if g == nil || l.Stage > 0 || g.overlapsDone(covers) || b.liveOn(f.Job, stageOf(&l), covers) != nil {
+		if g == nil || l.Stage > 0 || covers.to > g.total || g.overlapsDone(covers) || b.liveOn(f.Job, stageOf(&l), covers) != nil {
 			continue
 		}
 		if j.lostSome || j.failing[f] {

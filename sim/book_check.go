@@ -158,7 +158,8 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 	if e.State != ledger.StateDone || j.def.planOnly {
 		return
 	}
-	if j.def.poison >= 0 || j.def.bads() > j.def.settings.SkipLimit {
+	source := j.stages[0]
+	if j.def.poison >= 0 && j.def.poison < source.total || j.def.bads(source.total) > j.def.settings.SkipLimit {
 		b.fail("job %d is done, and can't be", e.Job)
 	}
 	for i, g := range j.stages[:len(j.stages)-2] {
@@ -166,8 +167,8 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 			b.fail("job %d is done, but for %d positions of stage %d", e.Job, g.total-g.size, i)
 		}
 	}
-	if want := j.def.good(0, j.def.total); j.def.toFiles() && !b.w.plane.moved[e.Job].equal(want) {
-		b.fail("job %d is done, and its files hold %v, not %v", e.Job, b.w.plane.moved[e.Job], want)
+	if got, want := b.w.plane.moved[e.Job].first(j.def.limit), j.def.part(0, j.def.total); j.def.toFiles() && !got.equal(want) {
+		b.fail("job %d is done, and its files hold %v, not %v", e.Job, got, want)
 	}
 	b.checkCounters(j, v)
 }
@@ -187,7 +188,7 @@ func (b *book) checkCounters(j *jobBook, v ledger.JobView) {
 		got.RecordsOut != out.RecordsOut || got.BytesOut != out.BytesOut {
 		b.fail("job %d counts %+v; its winners %+v in, %+v out", j.id, got, in, out)
 	}
-	if v.Stats.PositionsDone != j.def.total || v.Stats.PositionsTotal != j.def.total {
+	if end := j.stages[0].total; v.Stats.PositionsDone != end || v.Stats.PositionsTotal != end {
 		b.fail("job %d is done, with %d of %d positions", j.id, v.Stats.PositionsDone, v.Stats.PositionsTotal)
 	}
 	tries := int64(0)
@@ -205,6 +206,9 @@ func (b *book) checkCounters(j *jobBook, v ledger.JobView) {
 // checkFixedCut: a user who asks for so many batches gets them.
 func (b *book) checkFixedCut(j *jobBook) {
 	c := j.def.plan.Stages[0].Cut
+	if j.def.limit >= 0 {
+		return
+	}
 	free := !c.WholeFiles && j.def.hungry == 0
 	for _, f := range j.def.plan.Fragments {
 		free = free && !f.Whole && len(f.Cuts) == 0
@@ -263,7 +267,8 @@ func (b *book) everythingRead(id ledger.JobID) {
 	for _, d := range j.delivered {
 		got = got.join(d.spans)
 	}
-	if want := j.def.good(0, j.def.total); !got.equal(want) {
+	got = got.first(j.def.limit)
+	if want := j.def.part(0, j.def.total); !got.equal(want) {
 		b.fail("job %d: its client has read %v, not %v", id, got, want)
 	}
 	j.readAll = true

@@ -225,16 +225,16 @@ func (b *book) grantInputs(j *jobBook, l *ledger.Lease) {
 	from := l.Stage
 	switch {
 	case l.Kind == ledger.LeaseMerge:
-		want = j.def.good(int64(l.From), int64(l.To))
+		want = j.def.part(int64(l.From), int64(l.To))
 	case l.Kind == ledger.LeaseCommit:
-		want, from = j.def.good(0, j.def.total), len(j.stages)-3
+		want, from = j.def.part(0, j.def.total), len(j.stages)-3
 	case l.Kind == ledger.LeaseProcess && l.Stage > 0:
-		want, from = j.def.good(0, j.def.total), l.Stage-1
+		want, from = j.def.part(0, j.def.total), l.Stage-1
 	default:
 		return
 	}
 	if l.Kind == ledger.LeaseMerge && l.Stage > 0 {
-		want = j.def.good(0, j.def.total)
+		want = j.def.part(0, j.def.total)
 	}
 	var got spans
 	for _, in := range l.Inputs {
@@ -244,7 +244,7 @@ func (b *book) grantInputs(j *jobBook, l *ledger.Lease) {
 		}
 		got = got.join(b.w.plane.contents[in.ID].spans)
 	}
-	if !got.equal(want) {
+	if got = got.first(j.def.limit); !got.equal(want) {
 		b.fail("granted %v with inputs of %v, not %v", l.Fence, got, want)
 	}
 }
@@ -297,8 +297,9 @@ func (b *book) refused(at ledger.Time, e ledger.Refuse) {
 		return
 	}
 	j := b.jobs[e.Fence.Job]
-	if r.live && !r.lease.orphan && won(r.class) && j != nil && j.state == ledger.StateRunning && !j.lostSome && !j.closing {
-		if g := b.stageOf(e.Fence.Job, r.lease.stage); r.lease.kind == ledger.LeaseProcess && r.lease.stage >= 0 && !g.overlapsDone(r.lease.span) {
+	tooMany := r.skips > 0 && j != nil && j.def.limit >= 0 // it may have skipped too many, for now
+	if r.live && !r.lease.orphan && won(r.class) && !tooMany && j != nil && j.state == ledger.StateRunning && !j.lostSome && !j.closing {
+		if g := b.stageOf(e.Fence.Job, r.lease.stage); r.lease.kind == ledger.LeaseProcess && r.lease.stage >= 0 && !g.overlapsDone(r.lease.span) && r.lease.span.to <= g.total {
 			b.fail("refused %v, whose lease was live: %s", e.Fence, e.Reason)
 		}
 	}

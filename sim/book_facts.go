@@ -104,7 +104,7 @@ func (b *book) closed(f *ledger.JobClosed) {
 func (b *book) rangeDone(f *ledger.RangeDone) {
 	j, g := b.jobs[f.Fence.Job], b.stageOf(f.Fence.Job, f.Stage)
 	won := span{int64(f.From), int64(f.To)}
-	if j.state.Over() || g == nil || !b.fed(j, f.Stage) {
+	if j.state.Over() || g == nil || !b.fed(j, f.Stage) || won.to > g.total {
 		return // it comes too late
 	}
 	if g.overlapsDone(won) {
@@ -119,6 +119,9 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 	b.checkOutput(j, f.Stage, won, f.Output.ID)
 	g.win(entryBook{span: won, out: f.Output.ID, count: r.count, tries: 1})
 	j.wins[f.Fence] = true
+	if f.Stage == 0 && j.def.limit >= 0 {
+		b.cutOff(j, g)
+	}
 	if f.Stage > 0 {
 		j.stages[f.Stage-1].eat()
 	}
@@ -129,6 +132,29 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 		j.state = ledger.StateDone
 	} else if f.Stage == len(j.stages)-3 && g.complete() {
 		j.state = ledger.StateCommitting
+	}
+}
+
+// cutOff forgets what lies behind the first outputs that are enough.
+func (b *book) cutOff(j *jobBook, g *stageBook) {
+	end, records := int64(0), int64(0)
+	for _, e := range g.done {
+		if e.span.from != end || records >= j.def.limit {
+			break
+		}
+		end = e.span.to
+		records += e.count.RecordsOut
+	}
+	if records < j.def.limit {
+		return
+	}
+	g.total = end
+	g.lose(func(e entryBook) bool { return e.span.from >= end })
+	g.parked = slices.DeleteFunc(g.parked, func(p parked) bool { return p.span.from >= end })
+	for _, l := range slices.Clone(b.live) {
+		if l.fence.Job == j.id && l.stage == 0 && l.span.to > end {
+			b.end(l, 0)
+		}
 	}
 }
 
@@ -155,9 +181,9 @@ func (b *book) checkOutput(j *jobBook, stage int, s span, id ledger.OutputID) {
 	if stage < 0 || j.def.plan.Stages[stage].Output == ledger.OutputNone {
 		return
 	}
-	want := j.def.good(s.from, s.to)
+	want := j.def.part(s.from, s.to)
 	if stage > 0 {
-		want = j.def.good(0, j.def.total)
+		want = j.def.part(0, j.def.total)
 	}
 	var got spans
 	if id != "" {

@@ -106,7 +106,7 @@ func (g *stageBook) unpark(s span) {
 // park notes that a range is leased no more, unless it is done.
 func (g *stageBook) park(s span, again ledger.Time) {
 	g.busy -= s.to - s.from
-	if !g.overlapsDone(s) {
+	if !g.overlapsDone(s) && s.to <= g.total {
 		g.parked = append(g.parked, parked{s, again})
 	}
 }

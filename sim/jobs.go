@@ -19,6 +19,7 @@ type jobDef struct {
 	total    int64
 	seed     uint64
 
+	limit     int64   // how many records of the result are wanted; all when -1
 	badEvery  uint64  // one record in so many is bad; none when 0
 	flaky     float64 // how many attempts fail for passing reasons
 	hungry    int64   // batches of more positions run out of memory; none when 0
@@ -37,10 +38,10 @@ func (j *jobDef) bad(at int64) bool {
 	return j.badEvery > 0 && dice(j.seed, uint64(at), 1)%j.badEvery == 0
 }
 
-// bads is how many bad records there are.
-func (j *jobDef) bads() uint64 {
+// bads is how many bad records there are before a position.
+func (j *jobDef) bads(end int64) uint64 {
 	n := uint64(0)
-	for at := range j.total {
+	for at := range end {
 		if j.bad(at) {
 			n++
 		}
@@ -48,7 +49,10 @@ func (j *jobDef) bads() uint64 {
 	return n
 }
 
-// good is what the result should hold.
+// part is what an output of a range of the source should hold.
+func (j *jobDef) part(from, to int64) spans { return j.good(from, to).first(j.limit) }
+
+// good is what there is to hold.
 func (j *jobDef) good(from, to int64) spans {
 	var s spans
 	for at := from; at < to; at++ {
@@ -89,7 +93,7 @@ func (j *jobDef) toFiles() bool {
 // drawJob makes up a job.
 func (w *world) drawJob(n int) *jobDef {
 	j := &jobDef{
-		key: fmt.Sprintf("job-%d", n), spec: fmt.Appendf(nil, "spec %d", n), poison: -1,
+		key: fmt.Sprintf("job-%d", n), spec: fmt.Appendf(nil, "spec %d", n), poison: -1, limit: -1,
 		seed: w.rng.Uint64(), planOnly: w.chance(0.03),
 		submitAt: w.between(0, w.law.calm*2/3), twice: w.chance(0.2),
 		readAfter: w.between(0, 10*time.Second),
@@ -119,7 +123,7 @@ func (w *world) drawTrouble(j *jobDef) {
 	}
 	if w.chance(0.3) {
 		j.badEvery = uint64(w.pick(5, 60))
-		j.settings.SkipLimit = j.bads()
+		j.settings.SkipLimit = j.bads(j.total)
 		if w.chance(0.1) {
 			j.settings.SkipLimit /= 2
 		}
@@ -195,6 +199,13 @@ func (w *world) drawStages(j *jobDef, p *ledger.Plan) {
 	for range []int{0, 0, 0, 1, 1, 2}[w.pick(0, 5)] {
 		p.Stages = append(p.Stages, ledger.Stage{Name: "collect", Input: ledger.InputCollect,
 			Output: ledger.OutputArrow, Cut: ledger.Cut{Rule: ledger.CutOne}})
+	}
+	if w.chance(0.2) {
+		j.limit = int64(w.pick(1, int(j.total)))
+		if w.chance(0.5) {
+			j.limit = min(j.limit, int64(w.pick(1, 20)))
+		}
+		p.Stages[0].PrefixLimit = &j.limit
 	}
 	if w.chance(0.3) {
 		p.Stages[len(p.Stages)-1].Output = ledger.OutputFile

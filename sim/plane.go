@@ -165,6 +165,7 @@ func (p *plane) gather(k *worker, j *jobDef, lease *ledger.Lease) (session.Class
 
 // put makes an output of what an attempt came to; nothing makes none.
 func (p *plane) put(k *worker, j *jobDef, lease *ledger.Lease, out spans, r *result) {
+	out = out.first(j.limit)
 	r.counters.RecordsOut = out.len()
 	r.counters.BytesOut = 10 * out.len()
 	kind := j.plan.Stages[lease.Stage].Output

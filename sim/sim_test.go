@@ -71,6 +71,7 @@ var planted = []struct {
 	{"ledger: forget lost", Bugs{Ledger: ledger.BugForgetLost}},
 	{"ledger: partial collect", Bugs{Ledger: ledger.BugPartialCollect}},
 	{"ledger: ignore limit", Bugs{Ledger: ledger.BugIgnoreLimit}},
+	{"ledger: short prefix", Bugs{Ledger: ledger.BugShortPrefix}},
 	{"session: forget outcome", Bugs{Session: session.BugForgetOutcome}},
 	{"session: lose credit", Bugs{Session: session.BugLoseCredit}},
 	{"session: ignore drop", Bugs{Session: session.BugIgnoreDrop}},

@@ -32,6 +32,19 @@ func (s spans) len() int64 {
 	return n
 }
 
+// first is the first n positions; all when n is negative.
+func (s spans) first(n int64) spans {
+	var out spans
+	for _, one := range s {
+		if n >= 0 {
+			one.to = min(one.to, one.from+n)
+			n -= one.to - one.from
+		}
+		out = out.add(one)
+	}
+	return out
+}
+
 func (s spans) equal(t spans) bool {
 	if len(s) != len(t) {
 		return false

@@ -37,6 +37,8 @@ const (
 	BugPartialCollect
 	// BugIgnoreLimit ignores a job's limit of concurrent leases.
 	BugIgnoreLimit
+	// BugShortPrefix ends a stage one record before its prefix is enough.
+	BugShortPrefix
 )
 
 // has says whether the bug is planted.

@@ -155,6 +155,9 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 	l.propose(f)
 	switch {
 	case b.ahead():
+		if why != "" {
+			l.refuseOwed(b, why) // its output is good for nothing
+		}
 		return // what it says counts when everything before it is done
 	case why == "":
 		why = l.ends(b, class)

@@ -20,6 +20,9 @@ func (s *State) bound(j *job) {
 	if limit < 0 {
 		return
 	}
+	if limit > 0 && s.bug.has(BugShortPrefix) {
+		limit--
+	}
 	g := &j.stages[0]
 	g.advance(limit)
 	switch {

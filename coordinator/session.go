@@ -72,8 +72,8 @@ func (c *Coordinator) session(ctx context.Context, stream sessionStream) error {
 		worker: attach.Worker, number: attach.Session, end: cancel,
 		box: outbox.New(c.config.SessionQueue), known: make(map[contextKey]struct{}),
 	}
-	version := first.GetAttach().GetVersion()
-	if err := c.post(ctx, func(o *owner) { o.attach(s, attach, version) }); err != nil {
+	version, jobs := first.GetAttach().GetVersion(), first.GetAttach().GetJobs()
+	if err := c.post(ctx, func(o *owner) { o.attach(s, attach, version); o.endAbsent(s, jobs) }); err != nil {
 		return err
 	}
 	defer c.later(func(o *owner) { o.detach(s) })
@@ -141,6 +141,17 @@ func (o *owner) attach(s *session, e ledger.WorkerAttached, version string) {
 	if o.sessions[s.worker] == s {
 		o.logger.Info("worker attached", "worker", string(s.worker), "session", uint64(s.number),
 			"slots", e.Slots, "leases", len(e.Leases), "version", version)
+	}
+}
+
+// endAbsent tells a session which of its jobs ended while its worker was away.
+func (o *owner) endAbsent(s *session, jobs []uint64) {
+	for _, id := range jobs {
+		v, known := o.ledger.Job(ledger.JobID(id), o.now)
+		needed := known && !v.ResultRead && v.State != ledger.StateFailed && v.State != ledger.StateCancelled
+		if out := o.to(s.worker, s.number); out != nil && !needed {
+			out.EndedJobs = append(out.EndedJobs, id)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,6 +189,29 @@ func TestMessagesHaveALimit(t *testing.T) {
 		_, err := w.client.Submit(w.ctx, spec(), string(make([]byte, 3<<20)))
 		if status.Code(err) != codes.ResourceExhausted && api.CodeOf(err) != api.Full {
 			t.Errorf("a message over the limit got %v", err)
+		}
+	})
+}
+
+// A worker that was away when a job ended is told when it is back, and of those
+// that go on it is not.
+func TestAReturningWorkerIsToldWhatEnded(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		old := w.attach("w", 1)
+		ended, lives := w.submit(""), w.submit("")
+		old.credit(2)
+		first, second := old.grant().GetFence().GetJob(), old.grant().GetFence().GetJob()
+		if first > second {
+			first, second = second, first
+		}
+		old.hangUp()
+		_, err := w.client.Cancel(w.ctx, ended.GetId(), "")
+		w.must(err)
+		back := w.dial()
+		back.introduce(&pb.Attach{Worker: "w", Session: 2, Slots: 1, Jobs: []uint64{first, second, 99}})
+		back.hear(func() bool { return len(back.said.EndedJobs) > 1 })
+		if got := back.said.EndedJobs; !slices.Equal(got, []uint64{first, 99}) {
+			t.Errorf("told that %v have ended, want %d and 99 (%s goes on)", got, first, lives.GetId())
 		}
 	})
 }

@@ -275,7 +275,10 @@ type Attach struct {
 	// The version of its program.
 	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
 	// Outputs in its spool.
-	Outputs       []*OutputRef `protobuf:"bytes,10,rep,name=outputs,proto3" json:"outputs,omitempty"`
+	Outputs []*OutputRef `protobuf:"bytes,10,rep,name=outputs,proto3" json:"outputs,omitempty"`
+	// Jobs that it keeps anything of; ended_jobs names those of them that ended
+	// while it was away.
+	Jobs          []uint64 `protobuf:"varint,11,rep,packed,name=jobs,proto3" json:"jobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +379,13 @@ func (x *Attach) GetVersion() string {
 func (x *Attach) GetOutputs() []*OutputRef {
 	if x != nil {
 		return x.Outputs
+	}
+	return nil
+}
+
+func (x *Attach) GetJobs() []uint64 {
+	if x != nil {
+		return x.Jobs
 	}
 	return nil
 }
@@ -1975,7 +1985,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x06credit\x18\x02 \x01(\v2\x13.millrace.v1.CreditR\x06credit\x120\n" +
 	"\boutcomes\x18\x03 \x03(\v2\x14.millrace.v1.OutcomeR\boutcomes\x124\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x16.millrace.v1.HeartbeatR\theartbeat\x12\x14\n" +
-	"\x05drain\x18\x05 \x01(\bR\x05drain\"\xb5\x03\n" +
+	"\x05drain\x18\x05 \x01(\bR\x05drain\"\xc9\x03\n" +
 	"\x06Attach\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x14\n" +
@@ -1989,7 +1999,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\boutcomes\x18\b \x03(\v2\x14.millrace.v1.OutcomeR\boutcomes\x12\x18\n" +
 	"\aversion\x18\t \x01(\tR\aversion\x120\n" +
 	"\aoutputs\x18\n" +
-	" \x03(\v2\x16.millrace.v1.OutputRefR\aoutputs\x1a9\n" +
+	" \x03(\v2\x16.millrace.v1.OutputRefR\aoutputs\x12\x12\n" +
+	"\x04jobs\x18\v \x03(\x04R\x04jobs\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"]\n" +

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -353,6 +354,16 @@ func (a *Agent) endJob(job uint64) {
 			a.log.Warn("files of a job could not be removed", "job", job, "error", err)
 		}
 	}()
+}
+
+// jobs are those that the agent keeps anything of.
+func (a *Agent) jobs() []uint64 {
+	var jobs []uint64
+	for _, c := range a.contexts {
+		jobs = append(jobs, c.GetJob())
+	}
+	slices.Sort(jobs)
+	return slices.Compact(jobs)
 }
 
 func (a *Agent) runs(job uint64) bool {

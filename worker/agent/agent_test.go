@@ -227,6 +227,9 @@ func TestAnOutcomeIsKeptUntilAcknowledged(t *testing.T) {
 	if len(again.GetOutcomes()) != 1 || again.GetOutcomes()[0].GetFence().String() != told.GetFence().String() {
 		t.Errorf("the inventory has the outcomes %v", again.GetOutcomes())
 	}
+	if jobs := again.GetJobs(); len(jobs) != 1 || jobs[0] != 1 {
+		t.Errorf("the inventory has the jobs %v", jobs)
+	}
 	if granted := again.GetOutcomes()[0].GetGranted(); granted.GetKind() != pb.LeaseKind_LEASE_KIND_PROCESS || len(granted.GetSplits()) > 0 {
 		t.Errorf("an inventory has a lease without its files, not %v", granted)
 	}

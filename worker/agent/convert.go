@@ -56,11 +56,12 @@ func (a *Agent) decodeLease(lease *pb.Lease) session.Lease {
 	}
 }
 
-// encode makes the message of what gathered.
-func (a *Agent) encode(m session.Message, beat *pb.Heartbeat) *pb.SessionRequest {
+// encode makes the message of what gathered; jobs are for an attach.
+func (a *Agent) encode(m session.Message, beat *pb.Heartbeat, jobs []uint64) *pb.SessionRequest {
 	request := &pb.SessionRequest{Heartbeat: beat, Drain: m.Drain, Outcomes: mapped(m.Outcomes, wireOutcome)}
 	if m.Attach != nil {
 		request.Attach = a.encodeAttach(m.Attach)
+		request.Attach.Jobs = jobs
 	}
 	if m.Batches > 0 || m.Bytes > 0 {
 		request.Credit = &pb.Credit{Batches: uint32(m.Batches), Bytes: m.Bytes}

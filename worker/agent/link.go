@@ -21,7 +21,8 @@ type link struct {
 
 	mu      sync.Mutex
 	message session.Message
-	pending bool // message holds something
+	pending bool     // message holds something
+	jobs    []uint64 // for the attach in message
 	beat    *pb.Heartbeat
 }
 
@@ -84,19 +85,20 @@ func (a *Agent) write(ctx context.Context, l *link, stream grpc.BidiStreamingCli
 			return nil
 		case <-l.wake:
 		}
-		if err := stream.Send(a.encode(l.take())); err != nil {
+		if err := stream.Send(l.take(a)); err != nil {
 			l.cancel()
 			return err
 		}
 	}
 }
 
-func (l *link) take() (session.Message, *pb.Heartbeat) {
+// take makes a message of what gathered.
+func (l *link) take(a *Agent) *pb.SessionRequest {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	message, beat := l.message, l.beat
-	l.message, l.beat, l.pending = session.Message{}, nil, false
-	return message, beat
+	message, beat, jobs := l.message, l.beat, l.jobs
+	l.message, l.beat, l.jobs, l.pending = session.Message{}, nil, nil, false
+	l.mu.Unlock()
+	return a.encode(message, beat, jobs)
 }
 
 // send adds to what goes out; it goes with the next flush.
@@ -108,6 +110,9 @@ func (a *Agent) send(e session.Send) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.message.Merge(e.Message)
+	if e.Message.Attach != nil {
+		l.jobs = a.jobs()
+	}
 	l.pending = true
 }
 

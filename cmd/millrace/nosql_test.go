@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package main_test
+
+const hasSQL = false

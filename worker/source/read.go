@@ -77,8 +77,11 @@ func (r *Reader) part(s *pb.Split) processor.Part {
 		p.Open = func(context.Context) (io.ReadCloser, error) { return r.openInline(s), nil }
 	case r.format == pb.Format_FORMAT_PARQUET:
 		p.Path, p.FromRow = f.GetPath(), s.GetFrom()
-		if !p.Whole {
+		switch {
+		case !p.Whole:
 			p.ToRow = s.GetTo()
+		case f.GetRecords() > 0:
+			p.ToRow = f.GetRecords() // which saves looking for the number again
 		}
 		p.Records = func(ctx context.Context) processor.Records { return r.parquet(ctx, s) }
 	case r.format == pb.Format_FORMAT_ARROW:

@@ -12,8 +12,8 @@ import (
 )
 
 // Engine is what all queries of a worker share: instances of DuckDB, which go
-// from planning to the batches and from stage to stage, since one takes longer
-// to start than a small query to run. It may be used from several goroutines.
+// from planning to the batches and from stage to stage of a job, since one takes
+// longer to start than a small query to run. It may be used from several goroutines.
 type Engine struct {
 	opts Options
 

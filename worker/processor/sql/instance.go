@@ -36,6 +36,7 @@ var instances atomic.Uint64
 // instance is a locked instance of DuckDB that has a table `batch`.
 type instance struct {
 	db      *duckdb.DB
+	job     string // it holds data of one job, and never sees another's
 	threads int
 	memory  int64
 	mem     *duckdb.MemFile // nil where there is no text
@@ -52,7 +53,7 @@ type instance struct {
 
 // serves says whether the instance will do for a batch.
 func (i *instance) serves(k kind, a *processor.Attempt) bool {
-	if i.threads != a.Threads || i.memory != a.MemoryBytes || k.text && i.mem == nil {
+	if i.job != a.JobID || i.threads != a.Threads || i.memory != a.MemoryBytes || k.text && i.mem == nil {
 		return false
 	}
 	for _, path := range k.paths {
@@ -104,7 +105,7 @@ func (i *instance) close() error {
 
 // open makes a locked instance of a kind.
 func (e *Engine) open(ctx context.Context, k kind, a *processor.Attempt) (i *instance, err error) {
-	i = &instance{threads: a.Threads, memory: a.MemoryBytes, paths: map[string]bool{}}
+	i = &instance{job: a.JobID, threads: a.Threads, memory: a.MemoryBytes, paths: map[string]bool{}}
 	o := duckdb.Options{
 		Threads: a.Threads, MemoryBytes: a.MemoryBytes,
 		MaxTempBytes: e.opts.MaxTempBytes, AllowedPaths: k.paths,

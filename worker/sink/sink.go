@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -217,7 +218,7 @@ func (f *Folder) Commit(winners []*pb.OutputRef) error {
 	}
 	names := make(map[string]bool, len(winners))
 	for i := range winners {
-		names[f.name(i)] = true
+		names[f.name(i, len(winners))] = true
 	}
 	if f.overwrite {
 		if err := f.clear(names); err != nil {
@@ -225,14 +226,18 @@ func (f *Folder) Commit(winners []*pb.OutputRef) error {
 		}
 	}
 	for i, ref := range winners {
-		if err := f.place(ref, filepath.Join(f.path, f.name(i))); err != nil {
+		if err := f.place(ref, filepath.Join(f.path, f.name(i, len(winners)))); err != nil {
 			return err
 		}
 	}
 	return f.finish()
 }
 
-func (f *Folder) name(i int) string { return fmt.Sprintf("part-%05d%s", i, f.extension) }
+// name is that of a file among all of them: sorted by name they are in order.
+func (f *Folder) name(i, all int) string {
+	digits := max(5, len(strconv.Itoa(all-1)))
+	return fmt.Sprintf("part-%0*d%s", digits, i, f.extension)
+}
 
 // clear removes what was in the folder, its mark of success first, except what
 // the winners replace anyway: those may be in place already.

@@ -28,6 +28,16 @@ func TestClipKeepsWholeCharacters(t *testing.T) {
 	}
 }
 
+func TestVeryManyFaultsAreToldInPart(t *testing.T) {
+	faults := make(Faults, 100_000)
+	for i := range faults {
+		faults[i] = Fault{Path: "source.files", Problem: "is empty"}
+	}
+	if text := faults.Invalid().Error(); len(text) > 10_000 || !strings.HasSuffix(text, "and 99900 more") {
+		t.Errorf("%d bytes, ending in %q", len(text), text[len(text)-30:])
+	}
+}
+
 func TestAClippedFailureCanBeSent(t *testing.T) {
 	odd := strings.Repeat("x\xff", 40<<10)
 	bad := make([]*pb.BadRecord, 50)

@@ -58,11 +58,18 @@ func (f Faults) sort() Faults {
 	return slices.Compact(f)
 }
 
+// maxTold is how many faults a caller of a service is told: an error travels in
+// the headers of an answer, which can't hold those of 100,000 files.
+const maxTold = 100
+
 // Invalid is the faults as an error for a caller of a service, or nil when there
-// are none.
+// are none. Of very many it tells the first.
 func (f Faults) Invalid() error {
-	if len(f) == 0 {
+	switch {
+	case len(f) == 0:
 		return nil
+	case len(f) > maxTold:
+		return Errorf(Invalid, "%v\nand %d more", f[:maxTold], len(f)-maxTold)
 	}
-	return Errorf(Invalid, "%s", f.Error())
+	return Errorf(Invalid, "%v", f)
 }

@@ -49,8 +49,8 @@ func checkSubmission(r *pb.SubmitJobRequest) error {
 	if r.GetSpec() == nil {
 		return api.Errorf(api.Invalid, "the request has no job")
 	}
-	if faults := api.Check(r.GetSpec()); len(faults) > 0 {
-		return api.Errorf(api.Invalid, "%v", faults)
+	if err := api.Check(r.GetSpec()).Invalid(); err != nil {
+		return err
 	}
 	if r.GetSpec().GetSource().GetStdin() {
 		return api.Errorf(api.Invalid, "source.stdin: the client must put its standard input where workers can read it, and submit that as a file")

@@ -206,7 +206,7 @@ func (b *book) checkCounters(j *jobBook, v ledger.JobView) {
 // checkFixedCut: a user who asks for so many batches gets them.
 func (b *book) checkFixedCut(j *jobBook) {
 	c := j.def.plan.Stages[0].Cut
-	if j.def.limit >= 0 {
+	if j.def.limit > 0 {
 		return
 	}
 	free := !c.WholeFiles && j.def.hungry == 0

@@ -297,7 +297,7 @@ func (b *book) refused(at ledger.Time, e ledger.Refuse) {
 		return
 	}
 	j := b.jobs[e.Fence.Job]
-	tooMany := r.skips > 0 && j != nil && j.def.limit >= 0 // it may have skipped too many, for now
+	tooMany := r.skips > 0 && j != nil && j.def.limit > 0 // it may have skipped too many, for now
 	if r.live && !r.lease.orphan && won(r.class) && !tooMany && j != nil && j.state == ledger.StateRunning && !j.lostSome && !j.closing {
 		if g := b.stageOf(e.Fence.Job, r.lease.stage); r.lease.kind == ledger.LeaseProcess && r.lease.stage >= 0 && !g.overlapsDone(r.lease.span) && r.lease.span.to <= g.total {
 			b.fail("refused %v, whose lease was live: %s", e.Fence, e.Reason)

@@ -119,7 +119,7 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 	b.checkOutput(j, f.Stage, won, f.Output.ID)
 	g.win(entryBook{span: won, out: f.Output.ID, count: r.count, tries: 1})
 	j.wins[f.Fence] = true
-	if f.Stage == 0 && j.def.limit >= 0 {
+	if f.Stage == 0 && j.def.limit > 0 {
 		b.cutOff(j, g)
 	}
 	if f.Stage > 0 {

@@ -19,7 +19,7 @@ type jobDef struct {
 	total    int64
 	seed     uint64
 
-	limit     int64   // how many records of the result are wanted; all when -1
+	limit     int64   // how many records of the result are wanted; all when 0
 	badEvery  uint64  // one record in so many is bad; none when 0
 	flaky     float64 // how many attempts fail for passing reasons
 	hungry    int64   // batches of more positions run out of memory; none when 0
@@ -93,7 +93,7 @@ func (j *jobDef) toFiles() bool {
 // drawJob makes up a job.
 func (w *world) drawJob(n int) *jobDef {
 	j := &jobDef{
-		key: fmt.Sprintf("job-%d", n), spec: fmt.Appendf(nil, "spec %d", n), poison: -1, limit: -1,
+		key: fmt.Sprintf("job-%d", n), spec: fmt.Appendf(nil, "spec %d", n), poison: -1,
 		seed: w.rng.Uint64(), planOnly: w.chance(0.03),
 		submitAt: w.between(0, w.law.calm*2/3), twice: w.chance(0.2),
 		readAfter: w.between(0, 10*time.Second),

@@ -32,14 +32,15 @@ func (s spans) len() int64 {
 	return n
 }
 
-// first is the first n positions; all when n is negative.
+// first is the first n positions; all when n is 0.
 func (s spans) first(n int64) spans {
+	if n == 0 {
+		return s
+	}
 	var out spans
 	for _, one := range s {
-		if n >= 0 {
-			one.to = min(one.to, one.from+n)
-			n -= one.to - one.from
-		}
+		one.to = min(one.to, one.from+n)
+		n -= one.to - one.from
 		out = out.add(one)
 	}
 	return out

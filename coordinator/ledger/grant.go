@@ -195,7 +195,9 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 		return false
 	}
 	if l.now >= b.anybody {
-		return l.idleElsewhere(b.run, b.work, f.by)
+		left := l.idleElsewhere(b.run, b.work, f.by)
+		l.passed = l.passed || left
+		return left
 	}
 	return l.elsewhere(b.run, b.work, f.by) || i == len(f.by)-1 && l.elsewhere(b.run, b.work, f.by[i:])
 }
@@ -236,6 +238,9 @@ func (l *Ledger) idleElsewhere(r *run, k *work, not []WorkerID) bool {
 // grant leases a batch to a worker.
 func (l *Ledger) grant(b *batch, w *worker) {
 	r := b.run
+	if l.passed { // that one may be busy now
+		l.passed, l.looking = false, true
+	}
 	if b.renumber {
 		l.rename(b, r.lastBatch+1)
 		b.renumber = false

@@ -22,6 +22,7 @@ type Ledger struct {
 	bands    map[int32]*band
 	offers   []*worker // to be asked at the end of the step
 	looking  bool      // work has come up that idle workers must be asked about
+	passed   bool      // one has left a batch to another one that is idle
 
 	timers timers
 	wake   Time

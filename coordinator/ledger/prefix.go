@@ -90,6 +90,7 @@ func (l *Ledger) followBound(r *run, k *work) {
 			}
 		}
 		k.pending.remove(now, was)
+		l.looking = true // the next stage may begin, though the job was listed already
 	}
 	l.hurry(k)
 }

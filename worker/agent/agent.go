@@ -53,6 +53,10 @@ type Config struct {
 	Functions *function.Registry
 	// WarmSQL says that a query is expected: its engine starts at once.
 	WarmSQL bool
+	// Alone says that there is no other worker and that the coordinator ends
+	// with this one, so that all jobs do: what they left aside in their sinks is
+	// removed at the end.
+	Alone bool
 	// Conn leads to the coordinator.
 	Conn grpc.ClientConnInterface
 	// Logger takes a line for each transition; slog's default when nil.
@@ -227,6 +231,7 @@ func (a *Agent) close() error {
 		select {
 		case <-a.inbox: // attempts still tell how they ended
 		case <-done:
+			a.endRest()
 			return errors.Join(a.runner.Close(), a.engine.Close(), a.spool.Close())
 		}
 	}
@@ -354,6 +359,20 @@ func (a *Agent) endJob(job uint64) {
 			a.log.Warn("files of a job could not be removed", "job", job, "error", err)
 		}
 	}()
+}
+
+// endRest cleans up after jobs whose end had to wait for what ran, and after all
+// others where they end with the worker.
+func (a *Agent) endRest() {
+	if a.config.Alone {
+		for _, job := range a.jobs() {
+			a.ending[job] = true
+		}
+	}
+	for job := range a.ending {
+		a.endJob(job)
+	}
+	a.workers.Wait()
 }
 
 // jobs are those that the agent keeps anything of.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -127,7 +128,7 @@ func (h *hand) stop() {
 }
 
 // start runs a worker against a boss.
-func start(t *testing.T) (*boss, *hand) {
+func start(t *testing.T, change ...func(*agent.Config)) (*boss, *hand) {
 	t.Helper()
 	b := &boss{heard: make(chan *pb.SessionRequest, 64), says: make(chan *pb.SessionResponse), uploads: make(chan string, 1)}
 	listener := bufconn.Listen(1 << 20)
@@ -142,7 +143,11 @@ func start(t *testing.T) (*boss, *hand) {
 	}
 	t.Cleanup(func() { conn.Close() })
 	folder := t.TempDir()
-	a, err := agent.New(agent.Config{Name: "w1", Slots: 2, MemoryBytes: 1 << 28, SpoolFolder: folder, Conn: conn})
+	config := agent.Config{Name: "w1", Slots: 2, MemoryBytes: 1 << 28, SpoolFolder: folder, Conn: conn}
+	for _, c := range change {
+		c(&config)
+	}
+	a, err := agent.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,6 +251,29 @@ func TestARevokedLeaseStops(t *testing.T) {
 	b.says <- &pb.SessionResponse{Revokes: []*pb.Revoke{{Fence: grant.GetGrants()[0].GetFence()}}}
 	if ended := hear(t, b, outcome); ended.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_CANCELLED {
 		t.Errorf("the outcome is %v", ended)
+	}
+}
+
+// A worker that is alone takes its jobs with it, and leaves nothing of them in
+// their sinks; any other leaves the files of jobs that go on.
+func TestWhatLiesAsideGoesWithTheLastWorker(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		b, h := start(t, func(c *agent.Config) { c.Alone = alone })
+		hear(t, b, attach)
+		b.says <- answer()
+		out := filepath.Join(t.TempDir(), "out")
+		grant := work(5, "cat")
+		grant.Jobs[0].Spec.Sink = &pb.Sink{Files: &pb.FileSink{Folder: out}}
+		grant.Jobs[0].Stage.Output = pb.OutputKind_OUTPUT_KIND_FILE
+		b.says <- grant
+		done := hear(t, b, outcome)
+		if done.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_DONE {
+			t.Fatalf("the outcome is %v", done)
+		}
+		h.stop()
+		if _, err := os.Stat(out); (err == nil) == alone {
+			t.Errorf("alone %t: the folder: %v", alone, err)
+		}
 	}
 }
 

@@ -101,7 +101,8 @@ func (c *Cluster) join(config Config) error {
 	}
 	c.Client = api.NewClient(forClient)
 	hand, err := agent.New(agent.Config{
-		Name: fmt.Sprintf("embedded-%d", os.Getpid()), Slots: config.Slots,
+		Alone: true,
+		Name:  fmt.Sprintf("embedded-%d", os.Getpid()), Slots: config.Slots,
 		MemoryBytes: config.MemoryBytes, SpoolFolder: config.Folder, Labels: config.Labels,
 		WarmSQL: config.WarmSQL, Version: config.Version, Functions: config.Functions, Conn: forWorker, Logger: config.Logger,
 	})

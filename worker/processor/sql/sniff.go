@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -19,6 +20,9 @@ import (
 func (p *Planner) SniffTypes(ctx context.Context, sample []byte, kind pb.Format, dialect *pb.Csv, names []string) ([]*pb.Column, error) {
 	if kind == pb.Format_FORMAT_CSV {
 		sample = withoutWide(format.NewDialect(dialect), sample, len(names))
+	}
+	if kind == pb.Format_FORMAT_JSON {
+		sample = onlyObjects(sample)
 	}
 	mem, err := duckdb.NewMemFile()
 	if err != nil {
@@ -109,6 +113,30 @@ const rejecting = ", store_rejects = true, rejects_limit = 0"
 
 // dropRejects forgets the bad records that were noted.
 const dropRejects = "DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans"
+
+// onlyObjects is a sample of JSON lines without those that are no objects,
+// unless none is: a single one would hide the columns of all others.
+func onlyObjects(sample []byte) []byte {
+	var kept []byte
+	copied := 0
+	for from := 0; from < len(sample); {
+		to := len(sample)
+		if n := bytes.IndexByte(sample[from:], '\n'); n >= 0 {
+			to = from + n + 1
+		}
+		if line := bytes.TrimLeft(sample[from:to], " \t\r\n"); len(line) > 0 && line[0] != '{' {
+			kept, copied = append(kept, sample[copied:from]...), to
+		}
+		from = to
+	}
+	if copied == 0 {
+		return sample
+	}
+	if kept = append(kept, sample[copied:]...); len(bytes.TrimSpace(kept)) == 0 {
+		return sample
+	}
+	return kept
+}
 
 // sniffJSON asks DuckDB for the structure of the sample.
 func (p *Planner) sniffJSON(ctx context.Context, path string, size int) ([]*pb.Column, error) {

@@ -9,6 +9,19 @@ import (
 	"github.com/millrace/millrace/worker/format"
 )
 
+func TestOnlyObjects(t *testing.T) {
+	for _, c := range []struct{ sample, want string }{
+		{"", ""},
+		{"{}\n {}\n\n{}", "{}\n {}\n\n{}"},
+		{"[1]\n{}\n3\n{}\n\"x\"", "{}\n{}\n"},
+		{"[1]\n\n[2]\n", "[1]\n\n[2]\n"},
+	} {
+		if got := string(onlyObjects([]byte(c.sample))); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.sample, got, c.want)
+		}
+	}
+}
+
 func TestWithoutWide(t *testing.T) {
 	d := format.NewDialect(rfc4180())
 	wide := strings.Repeat(",", 200) + "\n"

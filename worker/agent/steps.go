@@ -45,6 +45,7 @@ func (a *Agent) step(job *pb.JobContext, step *pb.Step) (processor.Step, error) 
 func (a *Agent) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
 	return planner.Plan(ctx, spec, planner.Deps{
 		Functions: a.config.Functions, Threads: a.config.Slots, Queries: a.engine.Planner,
+		Warm: a.engine.Warm,
 	})
 }
 

@@ -5,6 +5,7 @@ package duckdb
 import (
 	"bytes"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -35,8 +36,8 @@ func slowStats(text []byte) (s TextStats) {
 func TestTextStats(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for round := range 400 {
-		text := make([]byte, random.IntN(2000))
-		letters := []string{"\n\n\r\"abc\xff", "abc\n", ",\"\n", "aaaaaaaaaaaaaaaaaaa,\n"}[round%4]
+		text := make([]byte, random.IntN(4000))
+		letters := []string{"\n\n\r\"abc\xff", "abc\n", ",\"\n", "aaaaaaaaaaaaaaaaaaa,\n", strings.Repeat("a", 60) + "\n"}[round%5]
 		for i := range text {
 			text[i] = letters[random.IntN(len(letters))]
 		}

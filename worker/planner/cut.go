@@ -108,11 +108,15 @@ func describe(fragments []*pb.Fragment) string {
 		}
 		return plural(records, "record")
 	}
-	var bytes int64
+	return plural(int64(len(fragments)), "file") + ", " + byteWords(total(fragments))
+}
+
+// total is the size of a source's files, in bytes.
+func total(fragments []*pb.Fragment) (bytes int64) {
 	for _, f := range fragments {
 		bytes += f.GetSizeBytes()
 	}
-	return plural(int64(len(fragments)), "file") + ", " + byteWords(bytes)
+	return bytes
 }
 
 func plural(n int64, what string) string {

@@ -31,6 +31,9 @@ type Deps struct {
 	Threads int
 	// Queries starts what answers for queries; one of its own when nil.
 	Queries func() (*sql.Planner, error)
+	// Warm is called where several batches will run queries, before planning
+	// asks its own; it may be nil.
+	Warm func()
 	// Source says how files are opened.
 	Source source.Options
 }

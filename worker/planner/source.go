@@ -17,6 +17,9 @@ const (
 	sampleBytes = 2 << 20
 	// uncutBytes is the size below which a file is not worth cutting.
 	uncutBytes = 1 << 20
+	// warmBytes is the size from which a source is batches enough for several
+	// slots.
+	warmBytes = 16 << 20
 )
 
 // planner is a plan in the making.
@@ -109,6 +112,9 @@ func (p *planner) typeColumns(ctx context.Context) error {
 	engine, err := p.engine()
 	if err != nil {
 		return err
+	}
+	if p.deps.Warm != nil && total(p.plan.GetFragments()) > warmBytes {
+		p.deps.Warm()
 	}
 	switch p.sniffed.Format {
 	case pb.Format_FORMAT_CSV, pb.Format_FORMAT_JSON:

@@ -17,13 +17,20 @@ import (
 type Engine struct {
 	opts Options
 
-	lock  sync.Mutex
-	spare func() (*duckdb.DB, error) // gives an instance that isn't locked; nil when there is none
-	idle  []*instance                // the one used last at the end
-	inUse int
-	most  int // in use at one time
-	steps int // that are not closed yet
+	lock   sync.Mutex
+	spares []spare
+	idle   []*instance // the one used last at the end
+	inUse  int
+	most   int // in use at one time
+	steps  int // that are not closed yet
 }
+
+// spare gives an instance that isn't locked, once it has started.
+type spare func() (*duckdb.DB, error)
+
+// maxSpares is how many instances are kept that aren't locked: one for
+// planning, and one that starts meanwhile.
+const maxSpares = 2
 
 // NewEngine makes an engine without an instance.
 func NewEngine(o Options) *Engine { return &Engine{opts: o} }
@@ -62,33 +69,32 @@ func (e *Engine) Close() error {
 	e.lock.Lock()
 	defer e.lock.Unlock()
 	err := e.closeIdle()
-	if e.spare != nil {
-		if db, failed := e.spare(); failed == nil {
+	for _, spare := range e.spares {
+		if db, failed := spare(); failed == nil {
 			err = errors.Join(err, db.Close())
 		}
-		e.spare = nil
 	}
+	e.spares = nil
 	return err
 }
 
-// takeSpare gives the spare instance, or a new one.
+// takeSpare gives the spare instance that was kept last, or a new one.
 func (e *Engine) takeSpare() (*duckdb.DB, error) {
+	next := spare(duckdb.Open)
 	e.lock.Lock()
-	spare := e.spare
-	e.spare = nil
-	e.lock.Unlock()
-	if spare == nil {
-		return duckdb.Open()
+	if last := len(e.spares) - 1; last >= 0 {
+		next, e.spares = e.spares[last], e.spares[:last]
 	}
-	return spare()
+	e.lock.Unlock()
+	return next()
 }
 
-// keepSpare keeps an instance that isn't locked. One is enough.
-func (e *Engine) keepSpare(spare func() (*duckdb.DB, error)) {
+// keepSpare keeps an instance that isn't locked, unless there are enough.
+func (e *Engine) keepSpare(spare spare) {
 	e.lock.Lock()
-	kept := e.spare == nil
+	kept := len(e.spares) < maxSpares
 	if kept {
-		e.spare = spare
+		e.spares = append(e.spares, spare)
 	}
 	e.lock.Unlock()
 	if kept {
@@ -156,10 +162,12 @@ func (e *Engine) closeStep() error {
 }
 
 func (e *Engine) closeIdle() error {
-	var errs []error
-	for _, i := range e.idle {
-		errs = append(errs, i.close())
+	errs := make([]error, len(e.idle))
+	var closing sync.WaitGroup
+	for at, i := range e.idle {
+		closing.Go(func() { errs[at] = i.close() })
 	}
+	closing.Wait()
 	e.idle, e.most = nil, e.inUse
 	return errors.Join(errs...)
 }

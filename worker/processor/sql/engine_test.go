@@ -45,13 +45,13 @@ func TestPlannerLeavesItsInstance(t *testing.T) {
 		if _, err := p.Check(t.Context(), "SELECT sum(n) FROM input", columns("n BIGINT")); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Close(); err != nil || e.spare == nil {
+		if err := p.Close(); err != nil || len(e.spares) != 1 {
 			t.Fatalf("the planner's instance is gone: %v", err)
 		}
 	}
 	step := e.Step(&pb.SqlStep{Query: "SELECT sum(n)::BIGINT FROM batch"}, nil)
 	runStep(t, step, "a", csvInput(columns("n BIGINT"), textPart("a", 0, "1\n2\n")), "3")
-	if e.spare != nil || len(e.idle) != 1 {
+	if len(e.spares) != 0 || len(e.idle) != 1 {
 		t.Errorf("%d instances are idle", len(e.idle))
 	}
 	if rows, err := e.idle[0].db.Rows(t.Context(), "FROM input"); err == nil {

@@ -85,6 +85,9 @@ func (p *Planner) DescribeParquet(ctx context.Context, paths []string) ([]*pb.Co
 		return nil, err
 	}
 	for _, other := range others {
+		if other == paths[0] {
+			continue
+		}
 		theirs, err := p.parquetColumns(ctx, other)
 		if err != nil {
 			return nil, err

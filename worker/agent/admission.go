@@ -13,7 +13,6 @@ import (
 // for what it makes, and nothing else can make room.
 type admission struct {
 	spool *exchange.Spool
-	high  int64
 
 	mu      sync.Mutex
 	present map[*running]bool
@@ -22,8 +21,7 @@ type admission struct {
 
 func newAdmission(spool *exchange.Spool) *admission {
 	return &admission{
-		spool: spool, high: spool.Limit() / 4 * 3,
-		present: map[*running]bool{}, turn: make(chan struct{}),
+		spool: spool, present: map[*running]bool{}, turn: make(chan struct{}),
 	}
 }
 
@@ -68,7 +66,7 @@ func (d *admission) wait(r *running) {
 func (d *admission) look(r *running) (<-chan struct{}, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.spool.Used() < d.high {
+	if !d.nearlyFull(r) {
 		return nil, true
 	}
 	if len(r.work.lease.GetInputs()) > 0 || r.work.lease.GetKind() != pb.LeaseKind_LEASE_KIND_PROCESS {
@@ -80,4 +78,12 @@ func (d *admission) look(r *running) (<-chan struct{}, bool) {
 		}
 	}
 	return nil, true
+}
+
+// nearlyFull says whether three quarters of the spool, or of what the job may
+// have of it, are taken.
+func (d *admission) nearlyFull(r *running) bool {
+	limit := r.work.job.GetSpec().GetLimits().GetMaxSpoolBytes()
+	return d.spool.Used() >= d.spool.Limit()/4*3 ||
+		limit > 0 && d.spool.UsedBy(uint64(r.fence.Job)) >= limit/4*3
 }

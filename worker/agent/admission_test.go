@@ -31,7 +31,7 @@ func newGated(t *testing.T) *gated {
 // fill puts an output of so many bytes into the spool.
 func (g *gated) fill(n int) *pb.OutputRef {
 	g.t.Helper()
-	w := g.spool.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES)
+	w := g.spool.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0)
 	if _, err := w.Write(make([]byte, n)); err != nil {
 		g.t.Fatal(err)
 	}

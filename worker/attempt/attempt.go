@@ -188,7 +188,7 @@ func checkFiles(lease *pb.Lease) error {
 func (r *Runner) output(lease *pb.Lease, job *pb.JobContext) output {
 	fence := lease.GetFence()
 	if kind := job.GetStage().GetOutput(); kind != pb.OutputKind_OUTPUT_KIND_FILE {
-		return r.Spool.Create(fence.GetJob(), kind)
+		return r.Spool.Create(fence.GetJob(), kind, job.GetSpec().GetLimits().GetMaxSpoolBytes())
 	}
 	name := fmt.Sprintf("%016x-%d-%d-%d", lease.GetPosition(), fence.GetBatch(), fence.GetAttempt(), fence.GetTerm())
 	return r.folder(job).Create(fence.GetJob(), r.Worker, name)

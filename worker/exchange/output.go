@@ -23,15 +23,17 @@ const writeBuffer = 256 << 10
 type Writer struct {
 	spool *Spool
 	ref   *pb.OutputRef
+	limit int64 // of the job
 
 	file    *os.File
 	buffer  *bufio.Writer
 	records *ipc.Writer
 }
 
-// Create begins an output of a job.
-func (s *Spool) Create(job uint64, kind pb.OutputKind) *Writer {
-	return &Writer{spool: s, ref: &pb.OutputRef{Id: newID(), Worker: s.worker, Kind: kind, Job: job}}
+// Create begins an output of a job, whose outputs may take so many bytes of the
+// spool together; 0 is no limit of its own.
+func (s *Spool) Create(job uint64, kind pb.OutputKind, limit int64) *Writer {
+	return &Writer{spool: s, limit: limit, ref: &pb.OutputRef{Id: newID(), Worker: s.worker, Kind: kind, Job: job}}
 }
 
 // Write takes bytes as a program wrote them.
@@ -77,7 +79,7 @@ func (w *Writer) open() error {
 type bounded struct{ *Writer }
 
 func (b bounded) Write(p []byte) (int, error) {
-	if err := b.spool.reserve(int64(len(p))); err != nil {
+	if err := b.spool.reserve(b.ref.GetJob(), int64(len(p)), b.limit); err != nil {
 		return 0, err
 	}
 	b.ref.Bytes += int64(len(p))
@@ -114,7 +116,7 @@ func (w *Writer) Abandon() {
 	}
 	w.file.Close()
 	removeQuietly(w.ref.GetPath())
-	w.spool.release(w.ref.GetBytes())
+	w.spool.release(w.ref.GetJob(), w.ref.GetBytes())
 	w.file = nil
 }
 

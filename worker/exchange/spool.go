@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,7 +39,13 @@ type Spool struct {
 	mu   sync.Mutex
 	used int64                    // bytes in finished outputs and those being written
 	held map[string]*pb.OutputRef // finished outputs by id
-	jobs map[uint64]map[string]bool
+	jobs map[uint64]*share
+}
+
+// share is what one job has of a spool.
+type share struct {
+	used int64
+	ids  map[string]bool
 }
 
 // Open makes a spool for a worker in a new folder under parent, which is made
@@ -61,7 +69,7 @@ func Open(parent, worker string, limit int64) (*Spool, error) {
 	}
 	return &Spool{
 		dir: dir, worker: worker, limit: limit, lock: lock,
-		held: map[string]*pb.OutputRef{}, jobs: map[uint64]map[string]bool{},
+		held: map[string]*pb.OutputRef{}, jobs: map[uint64]*share{},
 	}, nil
 }
 
@@ -113,6 +121,16 @@ func (s *Spool) Used() int64 {
 	return s.used
 }
 
+// UsedBy is how many bytes the outputs of one job take.
+func (s *Spool) UsedBy(job uint64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if share := s.jobs[job]; share != nil {
+		return share.used
+	}
+	return 0
+}
+
 // Limit is how many bytes the outputs may take.
 func (s *Spool) Limit() int64 { return s.limit }
 
@@ -128,9 +146,9 @@ func (s *Spool) Drop(ids ...string) {
 // DropJob deletes all outputs of a job.
 func (s *Spool) DropJob(job uint64) {
 	s.mu.Lock()
-	ids := make([]string, 0, len(s.jobs[job]))
-	for id := range s.jobs[job] {
-		ids = append(ids, id)
+	var ids []string
+	if share := s.jobs[job]; share != nil {
+		ids = slices.Collect(maps.Keys(share.ids))
 	}
 	s.mu.Unlock()
 	s.Drop(ids...)
@@ -144,11 +162,8 @@ func (s *Spool) forget(id string) *pb.OutputRef {
 		return nil
 	}
 	delete(s.held, id)
-	delete(s.jobs[ref.GetJob()], id)
-	if len(s.jobs[ref.GetJob()]) == 0 {
-		delete(s.jobs, ref.GetJob())
-	}
-	s.used -= ref.GetBytes()
+	delete(s.jobs[ref.GetJob()].ids, id)
+	s.free(ref.GetJob(), ref.GetBytes())
 	return ref
 }
 
@@ -156,28 +171,52 @@ func (s *Spool) keep(ref *pb.OutputRef) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held[ref.GetId()] = ref
-	if s.jobs[ref.GetJob()] == nil {
-		s.jobs[ref.GetJob()] = map[string]bool{}
-	}
-	s.jobs[ref.GetJob()][ref.GetId()] = true
+	s.of(ref.GetJob()).ids[ref.GetId()] = true
 }
 
-// reserve takes n more bytes of the spool, or says that it is full.
-func (s *Spool) reserve(n int64) error {
+// of is a job's share, made when it is first asked for.
+func (s *Spool) of(job uint64) *share {
+	if s.jobs[job] == nil {
+		s.jobs[job] = &share{ids: map[string]bool{}}
+	}
+	return s.jobs[job]
+}
+
+// free gives n bytes of a job back, and forgets the job with its last.
+func (s *Spool) free(job uint64, n int64) {
+	s.used -= n
+	share := s.of(job)
+	if share.used -= n; share.used == 0 && len(share.ids) == 0 {
+		delete(s.jobs, job)
+	}
+}
+
+// reserve takes n more bytes of the spool for a job, or says that it is full, or
+// that the job has as much as it may.
+func (s *Spool) reserve(job uint64, n, limit int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.used+n > s.limit {
+	used := n
+	if share := s.jobs[job]; share != nil {
+		used += share.used
+	}
+	switch {
+	case limit > 0 && used > limit:
+		return processor.Fatal("the job's intermediate results need more than the %d bytes that it allows itself "+
+			"(max_spool_bytes); raise that, or let it write less", limit)
+	case s.used+n > s.limit:
 		return processor.Fatal("the spool %s is full: intermediate results need more than its limit of %d bytes; "+
 			"give it more room, or let the job write less", s.dir, s.limit)
 	}
 	s.used += n
+	s.of(job).used = used
 	return nil
 }
 
-func (s *Spool) release(n int64) {
+func (s *Spool) release(job uint64, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.used -= n
+	s.free(job, n)
 }
 
 // Get opens an output that the spool holds.

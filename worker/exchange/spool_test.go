@@ -30,7 +30,7 @@ func open(t *testing.T, limit int64) *exchange.Spool {
 
 func keep(t *testing.T, s *exchange.Spool, job uint64, text string) *pb.OutputRef {
 	t.Helper()
-	w := s.Create(job, pb.OutputKind_OUTPUT_KIND_BYTES)
+	w := s.Create(job, pb.OutputKind_OUTPUT_KIND_BYTES, 0)
 	if _, err := io.WriteString(w, text); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestBytesComeBackAsWritten(t *testing.T) {
 func TestRecordsComeBackAsWritten(t *testing.T) {
 	s := open(t, 1<<20)
 	schema := arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, nil)
-	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_ARROW)
+	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_ARROW, 0)
 	for i := range int64(3) {
 		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 		b.Field(0).(*array.Int64Builder).AppendValues([]int64{i, 10 * i}, nil)
@@ -108,7 +108,7 @@ func equal(a, b []int64) bool {
 
 func TestAnEmptyOutputIsNone(t *testing.T) {
 	s := open(t, 1<<20)
-	if ref, err := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES).Finish(); ref != nil || err != nil {
+	if ref, err := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0).Finish(); ref != nil || err != nil {
 		t.Errorf("Finish = %v, %v; want nothing", ref, err)
 	}
 }
@@ -116,7 +116,7 @@ func TestAnEmptyOutputIsNone(t *testing.T) {
 // An output that does not fit says so, and gives its room back.
 func TestTheLimitHolds(t *testing.T) {
 	s := open(t, 1<<20)
-	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES)
+	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0)
 	_, err := w.Write(bytes.Repeat([]byte("x"), 2<<20))
 	var failure *processor.Failure
 	if !errors.As(err, &failure) || !strings.Contains(failure.Error(), "full") {
@@ -127,6 +127,33 @@ func TestTheLimitHolds(t *testing.T) {
 		t.Errorf("used = %d after the output was abandoned", s.Used())
 	}
 	keep(t, s, 1, "fits")
+}
+
+// What one job may have is counted over all of its outputs, and no other's.
+func TestAJobsOwnLimitHolds(t *testing.T) {
+	s := open(t, 1<<20)
+	write := func(job uint64) (*exchange.Writer, error) {
+		w := s.Create(job, pb.OutputKind_OUTPUT_KIND_BYTES, 10)
+		_, err := io.WriteString(w, "123456")
+		if err == nil {
+			_, err = w.Finish()
+		}
+		return w, err
+	}
+	for _, job := range []uint64{1, 2} {
+		if _, err := write(job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := write(1)
+	if err == nil || !strings.Contains(err.Error(), "max_spool_bytes") {
+		t.Errorf("the second output of a job over its limit: %v", err)
+	}
+	w.Abandon()
+	s.DropJob(1)
+	if _, err := write(1); err != nil {
+		t.Errorf("after the job's outputs were dropped: %v", err)
+	}
 }
 
 func TestDropGivesRoomBack(t *testing.T) {

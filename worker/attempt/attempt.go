@@ -93,7 +93,7 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 		r.Spool.Drop(outcome.GetOutput().GetId())
 		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
 		class, failure := classify(ctx, err, lease, job)
-		outcome.Class, outcome.Failure = class, api.ClipFailure(failure)
+		outcome.Class, outcome.Failure = class, api.ClipFailure(placed(failure, err, lease))
 		return outcome
 	}
 	outcome.Counters = live.counters(outcome.GetCounters())

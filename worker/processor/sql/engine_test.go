@@ -1,3 +1,5 @@
+//go:build cgo
+
 package sql
 
 import (
@@ -12,9 +14,6 @@ import (
 
 func newEngine(t *testing.T) *Engine {
 	t.Helper()
-	if !duckdb.Built {
-		t.Skip(duckdb.ErrNotBuilt)
-	}
 	e := NewEngine(Options{TempDir: t.TempDir()})
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {

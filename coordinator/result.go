@@ -281,7 +281,7 @@ func (o *owner) openResult(f *feed) error {
 		return api.Errorf(api.Conflict, "job %s was only planned: it has no result", j.name)
 	case j.feed != nil:
 		return api.Errorf(api.Conflict, "the result of job %s is being read already", j.name)
-	case v.ResultRead || j.read:
+	case v.ResultRead && !v.ResultEmpty || j.read:
 		return api.Errorf(api.Conflict, "the result of job %s was read already, and can be read once; submit the job again", j.name)
 	case o.readers >= o.c.config.MaxReaders:
 		return api.Errorf(api.Full, "%d results are being read already (MaxReaders); try again later", o.readers)

@@ -47,6 +47,24 @@ func TestResultKeepsOrderAndItsOutputs(t *testing.T) {
 	})
 }
 
+// A job may end before its result is asked for, with nothing in it.
+func TestAnEmptyResultCanBeReadLate(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.submit("")
+		f.credit(2)
+		f.plan(plan(1))
+		f.done(f.grant(), nil)
+		w.until(told.GetId(), pb.JobState_JOB_STATE_DONE)
+		r, err := w.client.Result(w.ctx, told.GetId())
+		w.must(err)
+		defer r.Close()
+		if got, err := io.ReadAll(r); err != nil || len(got) > 0 {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
 func TestReadingBeginsBeforeTheJobIsDone(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		f := w.attach("w1", 1)

@@ -71,7 +71,9 @@ type JobView struct {
 	Skips [][]byte
 	// ResultRead: the whole result was delivered.
 	ResultRead bool
-	Stats      Stats
+	// ResultEmpty: the job is done, and there was nothing to deliver.
+	ResultEmpty bool
+	Stats       Stats
 }
 
 // Job returns how a job is at a time.
@@ -98,7 +100,9 @@ func (l *Ledger) view(j *job, at Time) JobView {
 		ID: j.id, Key: j.key, State: j.state, Paused: j.paused, PlanOnly: j.planOnly, Spec: j.spec,
 		Plan: j.plan, Fragments: j.fragments, Submitted: j.submitted, Ended: j.ended,
 		Class: j.class, Reason: j.reason, Failure: j.fault, Skips: j.skips,
-		ResultRead: j.state == StateDone && j.released, Stats: j.stats(at),
+		ResultRead:  j.state == StateDone && j.released,
+		ResultEmpty: j.state == StateDone && j.released && j.read == 0,
+		Stats:       j.stats(at),
 	}
 	if r := l.runs[j.id]; r != nil {
 		v.Stats.BatchesRunning = int64(r.leases)

@@ -205,13 +205,14 @@ func firstLine(text string) string {
 	return line
 }
 
-// nothingRuns checks that no process is left that works in the world's folder.
+// nothingRuns checks that no process is left of those that this world started,
+// and they in turn: its folder for temporary files is in their environment.
 func (w *world) nothingRuns() {
 	w.Helper()
-	folders, _ := filepath.Glob("/proc/[0-9]*/cwd") // none where there is no /proc
-	for _, cwd := range folders {
-		if at, err := os.Readlink(cwd); err == nil && at == w.dir {
-			line, _ := os.ReadFile(filepath.Join(filepath.Dir(cwd), "cmdline"))
+	processes, _ := filepath.Glob("/proc/[0-9]*/environ") // none where there is no /proc
+	for _, path := range processes {
+		if env, err := os.ReadFile(path); err == nil && bytes.Contains(env, []byte("TMPDIR="+w.temp+"\x00")) {
+			line, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
 			w.Errorf("still runs: %s", strings.ReplaceAll(string(line), "\x00", " "))
 		}
 	}

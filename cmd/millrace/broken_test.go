@@ -165,3 +165,13 @@ func TestParquetOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// A page that does not match its own checksum is not passed on.
+func TestParquetWithAWrongChecksum(t *testing.T) {
+	needSQL(t)
+	path := filepath.Join(sharedData(t, "parquet"), "datapage_v1-corrupt-checksum.parquet")
+	w := parallel(t, nil)
+	for _, args := range [][]string{{"--sql", "SELECT sum(a) AS s FROM input"}, {"--command", "wc -l"}} {
+		w.fails(w.run(append([]string{"run", path}, args...)...), path, `page of column "a" at byte 4`, "checksum")
+	}
+}

@@ -148,6 +148,9 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 	if err := checkFiles(lease); err != nil {
 		return err
 	}
+	if err := checkPages(lease, job); err != nil {
+		return err
+	}
 	out := r.output(lease, job)
 	counted := &tap{Output: out}
 	links, last := stage.tapped(counted)

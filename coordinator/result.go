@@ -305,6 +305,7 @@ func (o *owner) closeResult(f *feed) {
 	o.readers--
 	if j := o.jobs[f.job]; j != nil && j.feed == f {
 		j.feed = nil
+		o.step(ledger.ReaderGone{Job: f.job})
 	}
 }
 

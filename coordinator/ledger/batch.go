@@ -85,7 +85,7 @@ func (l *Ledger) drop(b *batch) {
 		}
 	}
 	r := b.run
-	b.phase = batchOver
+	b.enter(batchOver)
 	r.leaveMerge(b)
 	b.place.leave()
 	b.every.leave()
@@ -162,7 +162,7 @@ func (l *Ledger) release(b *batch) {
 
 // ready puts a batch among those that wait for a worker.
 func (l *Ledger) ready(b *batch) {
-	b.phase = batchReady
+	b.enter(batchReady)
 	b.started, b.owed = false, false
 	if b.kind == LeaseMerge {
 		l.enqueueMerge(b)
@@ -228,16 +228,7 @@ func (l *Ledger) bytesOf(r *run, k *work, from, to Position) int64 {
 	case k.index == 0:
 		return r.job.layout.sizeOf(from, to)
 	case k.index > 0:
-		return r.stages[k.index-1].stage.outputBytes()
+		return r.stages[k.index-1].stage.bytes
 	}
 	return 0
-}
-
-// outputBytes is how large the outputs of a stage are together.
-func (g *stage) outputBytes() int64 {
-	var n int64
-	for e := range g.order.all() {
-		n += e.out.Bytes
-	}
-	return n
 }

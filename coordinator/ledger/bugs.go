@@ -39,6 +39,8 @@ const (
 	BugIgnoreLimit
 	// BugShortPrefix ends a stage one record before its prefix is enough.
 	BugShortPrefix
+	// BugIgnoreReader makes more of a result however little of it is read.
+	BugIgnoreReader
 )
 
 // has says whether the bug is planted.

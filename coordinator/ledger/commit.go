@@ -150,6 +150,7 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 			}
 			l.failed(r, k, x)
 		}
+		l.relist(r)
 	} else if b != nil {
 		l.reopen(r, k, f.From, f.To)
 	}

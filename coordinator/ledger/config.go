@@ -51,6 +51,9 @@ type Config struct {
 	// ResultWindow is how many outputs of a result are told ahead of their
 	// reader.
 	ResultWindow int
+	// UnreadBytes is from how many bytes of its result on, done and not read,
+	// a job waits for its reader.
+	UnreadBytes int64
 
 	// MaxJobs bounds the jobs that have not ended.
 	MaxJobs int
@@ -79,7 +82,8 @@ func DefaultConfig() Config {
 		FirstBatchBytes: 8 << 20, MinBatchBytes: 256 << 10, MaxBatchBytes: 64 << 20,
 		FirstBatchRecords: 10_000, MinBatchRecords: 1, MaxBatchRecords: 8_000_000,
 		MaxBatchFiles: 2048, AloneBytes: 4 << 20,
-		MergeFanIn: 64, MergeInputBytes: 32 << 20, MergeEvery: 16, ResultWindow: 8,
+		MergeFanIn: 64, MergeInputBytes: 32 << 20, MergeEvery: 16,
+		ResultWindow: 8, UnreadBytes: 1 << 30,
 		MaxJobs: 10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxLost: 3,
 	}
 }
@@ -113,6 +117,7 @@ func (c Config) Check() error {
 	check(c.MergeFanIn >= 2, "MergeFanIn is %d: it must be at least 2", c.MergeFanIn)
 	check(c.MergeEvery > 0, "MergeEvery is %d: it must be positive", c.MergeEvery)
 	check(c.ResultWindow > 0, "ResultWindow is %d: it must be positive", c.ResultWindow)
+	check(c.UnreadBytes > 0, "UnreadBytes is %d: it must be positive", c.UnreadBytes)
 	check(c.MaxJobs > 0 && c.KeepJobs >= 0, "MaxJobs, KeepJobs are %d, %d: they must be positive", c.MaxJobs, c.KeepJobs)
 	check(c.MaxWorkers > 0 && c.MaxSlots > 0, "MaxWorkers, MaxSlots are %d, %d: they must be positive", c.MaxWorkers, c.MaxSlots)
 	check(c.MaxLost > 0, "MaxLost is %d: it must be positive", c.MaxLost)

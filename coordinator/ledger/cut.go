@@ -24,6 +24,7 @@ func (l *Ledger) cutEnd(r *run, k *work, w *worker, from, end Position) Position
 	if w.leases.n > 0 {
 		want = min(want, l.affordable(r, w))
 	}
+	want = min(want, l.share(r, k))
 	if k.stage.cap > 0 {
 		want = min(want, k.stage.cap)
 	}

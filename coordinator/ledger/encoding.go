@@ -233,6 +233,7 @@ func (w *wire) settings(s *Settings) {
 	num(w, &s.RetryBudget)
 	num(w, &s.SkipLimit)
 	num(w, &s.MaxConcurrency)
+	num(w, &s.MaxSpoolBytes)
 	many(w, &s.Labels, func(w *wire, l *Label) {
 		str(w, &l.Key)
 		str(w, &l.Value)

@@ -103,6 +103,7 @@ func (g *stage) unlink(e *entry) {
 
 // hold notes who holds an entry's output.
 func (s *State) hold(e *entry) {
+	e.job.stage(e.stage).bytes += e.out.Bytes
 	e.held.val = e
 	s.outputs[e.out.ID] = e
 	h := s.holders[e.out.Worker]
@@ -121,7 +122,9 @@ func (s *State) unhold(e *entry) {
 	if h != nil && h.n == 0 {
 		delete(s.holders, e.out.Worker)
 	}
-	e.job.stage(e.stage).outputs--
+	g := e.job.stage(e.stage)
+	g.outputs--
+	g.bytes -= e.out.Bytes
 }
 
 // undo makes a done range undone, with what it counted.

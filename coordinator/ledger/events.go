@@ -114,6 +114,12 @@ type ResultConsumed struct {
 	Output OutputID
 }
 
+// ReaderGone: the client that read a job's result has gone away. What it has
+// not consumed waits for another one.
+type ReaderGone struct {
+	Job JobID
+}
+
 // Committed: facts that were proposed are durable, in the log's order.
 type Committed struct {
 	Facts []Fact
@@ -135,5 +141,6 @@ func (WorkerDraining) event()  {}
 func (OutputLost) event()      {}
 func (ResultRequested) event() {}
 func (ResultConsumed) event()  {}
+func (ReaderGone) event()      {}
 func (Committed) event()       {}
 func (Ticked) event()          {}

@@ -42,6 +42,7 @@ const (
 	WaitSilent                    // N of M workers have not been heard for a whole lease
 	WaitBlamed                    // N of M workers have failed it, and others are there
 	WaitCredit                    // N of M workers have no credit: they are busy
+	WaitReader                    // N outputs are not read, and M batches are under way
 	WaitRest                      // a lone batch waits for a worker to be idle
 )
 
@@ -82,6 +83,8 @@ func (x Wait) String() string {
 		return fmt.Sprintf("%d of %d workers have failed the batch, and leave it to others", x.N, x.M)
 	case WaitCredit:
 		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
+	case WaitReader:
+		return fmt.Sprintf("the job waits for its result to be read: %d outputs are not, and %d batches are under way", x.N, x.M)
 	}
 	return "the batch needs a whole worker, and one is kept free for it"
 }
@@ -103,7 +106,7 @@ func (l *Ledger) Explain(id JobID, at Time) []Wait {
 		return nil
 	}
 	waits = l.explainStage(r, k, at)
-	if k.pending.empty() && k.ready.len() == 0 {
+	if !r.grantable(k) {
 		return waits
 	}
 	return append(waits, l.explainWorkers(r, k)...)
@@ -150,6 +153,9 @@ func (l *Ledger) explainStage(r *run, k *work, at Time) (waits []Wait) {
 			failed++
 			first = min(first, b.retryAt)
 		}
+	}
+	if r.crowded && !r.grantable(k) && !k.begun() {
+		waits = append(waits, Wait{Kind: WaitReader, N: k.stage.outputs, M: leased + reported})
 	}
 	if failed > 0 {
 		waits = append(waits, Wait{Kind: WaitBackoff, N: failed, Until: first, For: max(first.Sub(at), 0)})

@@ -163,9 +163,11 @@ func (l *Ledger) unreserve(r *run) {
 // pick returns the earliest range that a job has for a worker: of a batch that
 // was leased before, or to be cut. It is empty when there is none for it.
 func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
+	last := r.lastStart(k)
 	from, end, cut := k.pending.first()
+	cut = cut && from <= last
 	for _, b := range k.ready.from(0) {
-		if cut && b.from > from {
+		if cut && b.from > from || b.from > last {
 			break
 		}
 		if !l.avoids(b, w) {
@@ -266,7 +268,7 @@ func (l *Ledger) grant(b *batch, w *worker) {
 
 // hand makes a worker the holder of a batch's lease.
 func (l *Ledger) hand(b *batch, w *worker) {
-	b.phase = batchLeased
+	b.enter(batchLeased)
 	b.worker, b.granted = w, l.now
 	b.started, b.owed, b.undone, b.ran = false, false, false, 0
 	w.leases.push(&b.place)

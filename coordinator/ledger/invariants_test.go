@@ -49,6 +49,7 @@ func (l *Ledger) stateFaults() error {
 
 func (g *stage) faults() error {
 	var size, at Position
+	var bytes int64
 	outputs := 0
 	n := 0
 	for e := range g.order.all() {
@@ -63,7 +64,11 @@ func (g *stage) faults() error {
 		size += e.to - e.from
 		if e.out.ID != "" {
 			outputs++
+			bytes += e.out.Bytes
 		}
+	}
+	if bytes != g.bytes {
+		return fmt.Errorf("outputs of %d bytes: counted as %d", bytes, g.bytes)
 	}
 	if size != g.size || outputs != g.outputs || n != g.done.len() {
 		return fmt.Errorf("size %d, outputs %d, entries %d: counted as %d, %d, %d", size, outputs, n, g.size, g.outputs, g.done.len())
@@ -93,6 +98,9 @@ func (l *Ledger) runFaults(r *run) error {
 	if leases != r.leases || merging != r.merging {
 		return fmt.Errorf("%d leases, %d merges: counted as %d, %d", leases, merging, r.leases, r.merging)
 	}
+	if full := l.overfull(r); full != r.crowded {
+		return fmt.Errorf("crowded is %v", r.crowded)
+	}
 	if l.servable(r) != r.listed {
 		return fmt.Errorf("listed is %v", r.listed)
 	}
@@ -110,6 +118,7 @@ func (l *Ledger) runFaults(r *run) error {
 func (r *run) coverage(k *work) error {
 	var all intervals
 	var size int64
+	var underway Position
 	take := func(what string, from, to Position) error {
 		if _, end, ok := all.ends.floor(to - 1); ok && end > from {
 			return fmt.Errorf("%s [%d,%d) is somebody else's too", what, from, to)
@@ -135,9 +144,15 @@ func (r *run) coverage(k *work) error {
 		if err := take(fmt.Sprintf("batch %d", b.id), b.from, b.to); err != nil {
 			return err
 		}
+		if b.phase.underway() {
+			underway += b.to - b.from
+		}
 		if _, ok := k.ready.get(b.from); ok != (b.phase == batchReady) {
 			return fmt.Errorf("batch %d in phase %d, ready %v", b.id, b.phase, ok)
 		}
+	}
+	if underway != k.underway {
+		return fmt.Errorf("%d positions are under way: counted as %d", underway, k.underway)
 	}
 	if size != int64(k.stage.total) {
 		return fmt.Errorf("%d of %d positions are anybody's", size, k.stage.total)

@@ -103,6 +103,8 @@ func (l *Ledger) take(e Event) {
 		l.resultRequested(e)
 	case ResultConsumed:
 		l.resultConsumed(e)
+	case ReaderGone:
+		l.readerGone(e)
 	case Committed:
 		l.committed(e)
 	case Ticked:

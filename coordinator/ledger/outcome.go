@@ -64,7 +64,7 @@ func (l *Ledger) done(w *worker, b *batch, o *Outcome) {
 		return
 	}
 	l.unlease(b, int64(o.Elapsed))
-	b.phase = batchReported
+	b.enter(batchReported)
 	b.skipped, b.output = o.Counters.RecordsSkipped, o.Output.ID
 	r.skipping += b.skipped
 	w.reported.push(&b.place)
@@ -132,7 +132,7 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 		b.ran = l.now.Sub(b.granted)
 	}
 	l.unlease(b, int64(b.ran))
-	b.phase = batchFailing
+	b.enter(batchFailing)
 	if b.kind == LeaseMerge {
 		l.mergeFailed(b, class, failure)
 		return
@@ -287,7 +287,7 @@ func (l *Ledger) deadlineDue(r *run) {
 
 // backOff puts a failed range among those that wait for their time.
 func (l *Ledger) backOff(b *batch, spent uint32) {
-	b.phase = batchBacksOff
+	b.enter(batchBacksOff)
 	b.started = false
 	wait := l.cfg.BackoffMax
 	if spent < 32 {

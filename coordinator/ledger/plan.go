@@ -26,6 +26,9 @@ type Settings struct {
 	SkipLimit uint64
 	// MaxConcurrency is how many leases may be out at a time; no limit when 0.
 	MaxConcurrency uint32
+	// MaxSpoolBytes is how large the job's outputs may be together on one
+	// worker; no limit when 0. The worker sees to it.
+	MaxSpoolBytes int64
 	// Labels that a worker must carry to run anything of the job.
 	Labels []Label
 	// PlanRequires are the processors that planning needs.

@@ -7,6 +7,7 @@ type reading struct {
 	ahead     int      // outputs told and not consumed
 	last      bool     // that there are no more was told
 	restart   bool     // what was told before is void
+	left      bool     // the client has gone away
 }
 
 func (l *Ledger) resultRequested(e ResultRequested) {
@@ -17,6 +18,7 @@ func (l *Ledger) resultRequested(e ResultRequested) {
 		restart := r.reading != nil
 		l.untell(r)
 		r.reading = &reading{told: j.read, delivered: j.read, restart: restart}
+		l.touch(r)
 		l.advanceReading(r)
 	case j.state == StateDone:
 		l.emit(OutputReady{Job: j.id, Last: true}) // it is empty, or was read
@@ -47,7 +49,7 @@ func (l *Ledger) restartReading(r *run) {
 	}
 	l.untell(r)
 	void := p.restart || p.ahead > 0 || p.last
-	r.reading = &reading{told: r.job.read, delivered: p.delivered, restart: void}
+	r.reading = &reading{told: r.job.read, delivered: p.delivered, restart: void, left: p.left}
 }
 
 // advanceReading tells the outputs that have become ready to be delivered.

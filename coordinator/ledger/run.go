@@ -31,6 +31,7 @@ type run struct {
 	ended     bool  // its end was told
 	reserved  *worker
 	reading   *reading // the client that reads the result
+	crowded   bool     // too much of the result is not read
 }
 
 // band is all jobs of one priority.
@@ -41,19 +42,20 @@ type band struct {
 
 // work is what is to be done of a stage, beside what is done.
 type work struct {
-	run     *run
-	stage   *stage
-	index   int
-	total   Position        // of the stage, as far as it was followed
-	pending intervals       // nobody's
-	ready   ordered[*batch] // leased once, waiting for a worker
-	speeds  []speed         // by the worker's index
-	mean    speed           // over all workers
-	allowed map[*class]bool // who may run it
-	slots   int             // of them all
-	fleet   uint64          // of which slots is
-	cuts    int             // how many late cuts were made
-	plan    *Stage          // nil for planning and commits
+	run      *run
+	stage    *stage
+	index    int
+	total    Position        // of the stage, as far as it was followed
+	pending  intervals       // nobody's
+	underway Position        // of batches that are leased, or come back
+	ready    ordered[*batch] // leased once, waiting for a worker
+	speeds   []speed         // by the worker's index
+	mean     speed           // over all workers
+	allowed  map[*class]bool // who may run it
+	slots    int             // of them all
+	fleet    uint64          // of which slots is
+	cuts     int             // how many late cuts were made
+	plan     *Stage          // nil for planning and commits
 }
 
 // speed is a smoothed speed in positions a second; unknown when 0.
@@ -188,6 +190,9 @@ func (l *Ledger) touch(r *run) {
 // relist keeps a job listed just as long as it can be served, and says whether
 // it has come onto the list.
 func (l *Ledger) relist(r *run) bool {
+	was := r.crowded
+	r.crowded = l.overfull(r)
+	l.looking = l.looking || was && !r.crowded
 	can := l.servable(r)
 	if r.reserved != nil && !(can && r.current().wantsAll()) {
 		l.unreserve(r)
@@ -215,7 +220,7 @@ func (l *Ledger) servable(r *run) bool {
 		return false
 	}
 	k := r.current()
-	if k == nil || k.pending.empty() && k.ready.len() == 0 {
+	if k == nil || !r.grantable(k) {
 		return false
 	}
 	if k.index == 0 && l.now < r.job.submitted.Add(r.job.settings.Delay) {

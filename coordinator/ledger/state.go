@@ -80,6 +80,7 @@ type stage struct {
 	order   list[*entry] // done, in order
 	size    Position     // how many positions are done
 	outputs int          // entries that have one
+	bytes   int64        // of all outputs
 	failed  ordered[*failure]
 	sum     Counters // of winners
 	batches int64

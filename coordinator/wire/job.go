@@ -37,6 +37,7 @@ func Settings(spec *pb.JobSpec) ledger.Settings {
 		RetryBudget:    limits.GetRetryBudget(),
 		SkipLimit:      limits.GetSkipBadRecords(),
 		MaxConcurrency: limits.GetMaxConcurrency(),
+		MaxSpoolBytes:  limits.GetMaxSpoolBytes(),
 		Labels:         Labels(spec.GetLabels()),
 		PlanRequires:   planRequires(spec.GetStages()),
 	}

@@ -97,15 +97,14 @@ type Agent struct {
 	workers sync.WaitGroup // attempts and uploads
 	leave   bool
 
-	spool     *exchange.Spool
-	runner    *attempt.Runner
-	engine    *sql.Engine
-	admission *admission
-	link      *link
-	contexts  map[string]*pb.JobContext // by digest
-	running   map[session.Fence]*running
-	slots     chan *running // to the goroutines that run attempts
-	ending    map[uint64]bool
+	spool    *exchange.Spool
+	runner   *attempt.Runner
+	engine   *sql.Engine
+	link     *link
+	contexts map[string]*pb.JobContext // by digest
+	running  map[session.Fence]*running
+	slots    chan *running // to the goroutines that run attempts
+	ending   map[uint64]bool
 }
 
 // event is something for the agent's goroutine: an event of the machine's, or
@@ -157,7 +156,7 @@ func New(config Config) (*Agent, error) {
 		}),
 		started: time.Now(),
 		inbox:   make(chan event, inboxSize), drain: make(chan time.Duration, 1),
-		wake: time.NewTimer(0), spool: spool, admission: newAdmission(spool),
+		wake: time.NewTimer(0), spool: spool,
 		contexts: map[string]*pb.JobContext{}, running: map[session.Fence]*running{},
 		slots: make(chan *running, config.Slots), ending: map[uint64]bool{},
 	}
@@ -274,7 +273,6 @@ func (a *Agent) do(ctx context.Context, effect session.Effect) {
 		// commit moves the same winners whoever does it.
 	case session.DropOutput:
 		a.spool.Drop(string(e.ID))
-		a.admission.changed()
 	case session.EndJob:
 		a.ending[uint64(e.Job)] = true
 		a.endJobs()
@@ -292,7 +290,6 @@ func (a *Agent) start(ctx context.Context, lease session.Lease) {
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	a.running[lease.Fence] = r
 	a.workers.Add(1)
-	a.admission.enter(r)
 	a.slots <- r
 }
 
@@ -314,9 +311,7 @@ func (a *Agent) kill(e session.Kill) {
 // runSlot runs attempts, one after the other.
 func (a *Agent) runSlot() {
 	for r := range a.slots {
-		a.admission.wait(r)
 		outcome := a.runner.Run(r.ctx, r.work.lease, r.work.job, &r.live)
-		a.admission.leave(r)
 		r.cancel(nil)
 		a.post(event{machine: session.Finished{Outcome: machineOutcome(outcome, r.work.lease)}})
 		a.workers.Done()
@@ -351,7 +346,6 @@ func (a *Agent) endJob(job uint64) {
 		}
 	}
 	a.spool.DropJob(job)
-	a.admission.changed()
 	a.workers.Add(1)
 	go func() {
 		defer a.workers.Done()

@@ -8,14 +8,9 @@ import (
 	"testing"
 )
 
-// before is how many good records stand before a bad one: more than a sample of
-// the file shows.
-func before(t *testing.T) int {
-	if testing.Short() {
-		return 300_000
-	}
-	return 600_000
-}
+// unsampled is how many good records stand before and behind a bad one that no
+// sample of the file may show.
+const unsampled = 600_000
 
 // badRecord is a record that breaks a file's format, far behind its start.
 type badRecord struct {
@@ -63,7 +58,7 @@ func TestBadRecords(t *testing.T) {
 	for _, c := range badRecords {
 		t.Run(c.name+" in "+c.file, func(t *testing.T) {
 			w := parallel(t, nil)
-			lead, tail := before(t), before(t)
+			lead, tail := unsampled, unsampled
 			if !c.late {
 				lead = 50_000
 				tail = 1000

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,12 +87,13 @@ func (f *jobFlags) boolean(name, usage string, apply func(*pb.JobSpec, bool)) {
 	added.NoOptDefVal = "true"
 }
 
-// enum adds a flag whose value is one of an enum's, by its short name.
-func (f *jobFlags) enum(name, short, usage string, enum protoreflect.EnumDescriptor, apply func(*pb.JobSpec, protoreflect.EnumNumber)) {
-	names := api.ShortNames(enum)
+// enum adds a flag whose value is one of an enum's, by its short name, but for
+// some of them.
+func (f *jobFlags) enum(name, short, usage string, enum protoreflect.EnumDescriptor, apply func(*pb.JobSpec, protoreflect.EnumNumber), but ...string) {
+	names := slices.DeleteFunc(api.ShortNames(enum), func(name string) bool { return slices.Contains(but, name) })
 	flag(f, name, short, "name", usage+": "+strings.Join(names, ", "), func(s string) (protoreflect.EnumNumber, error) {
 		number, ok := api.ParseEnum(enum, s)
-		if !ok {
+		if !ok || slices.Contains(but, s) {
 			return 0, fmt.Errorf("%q is not one of %s", s, strings.Join(names, ", "))
 		}
 		return number, nil

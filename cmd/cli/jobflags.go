@@ -124,11 +124,11 @@ func (f *jobFlags) command() {
 	f.enum("command-format", "", "what the program reads, if not the input's own format", format,
 		func(s *pb.JobSpec, v protoreflect.EnumNumber) {
 			options(s, func(o *pb.CommandOptions) { o.InputFormat = pb.Format(v) })
-		})
+		}, "parquet")
 	f.enum("command-output", "", "what the program writes (lines)", format,
 		func(s *pb.JobSpec, v protoreflect.EnumNumber) {
 			options(s, func(o *pb.CommandOptions) { o.OutputFormat = pb.Format(v) })
-		})
+		}, "parquet")
 	flag(f, "ok-exit", "", "statuses", "the program's exit statuses that mean success (0), as in 0,1", statuses,
 		func(s *pb.JobSpec, v []uint32) { options(s, func(o *pb.CommandOptions) { o.OkExit = v }) })
 	f.boolean("shell", "give the program's line to /bin/sh -c",

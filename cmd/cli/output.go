@@ -68,7 +68,9 @@ func fileOutput(spec *pb.JobSpec, asked string) error {
 // are put together to one table or file here come as Arrow, and so does what a
 // program makes whose columns nobody knows before: a header must name them.
 func formatOfJob(spec *pb.JobSpec, asked string) pb.Format {
-	if asked == formatTable || asked == "parquet" || asked == "csv" && writes(lastStage(spec), pb.Format_FORMAT_ARROW) {
+	last := lastStage(spec)
+	unnamed := writes(last, pb.Format_FORMAT_ARROW) || writes(last, pb.Format_FORMAT_JSON)
+	if asked == formatTable || asked == "parquet" || asked == "csv" && unnamed {
 		return pb.Format_FORMAT_ARROW
 	}
 	return formatNamed(asked)

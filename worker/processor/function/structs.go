@@ -76,10 +76,14 @@ func (r *rowReader[R]) readPart(ctx context.Context, part processor.Part) error 
 	e := r.env
 	e.at = place{part.Name, -1}
 	var records processor.Records
-	if part.Records != nil {
+	switch {
+	case part.Records != nil:
 		e.at.offset = max(part.Offset, part.FromRow)
 		records = part.Records(ctx)
-	} else {
+	case e.in.Format == pb.Format_FORMAT_CSV && len(e.in.Columns) == 0:
+		return processor.Fatal("the function %s reads columns, and those of the CSV that the program before it writes "+
+			"have no names: let the program write JSON lines or Arrow (output_format)", e.name)
+	default:
 		records = format.ToRecords(ctx, e.in, part, r.wanted(e.in), e.Skip)
 	}
 	for batch, err := range records {

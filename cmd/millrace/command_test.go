@@ -123,7 +123,7 @@ func TestCommandsThatSayMuch(t *testing.T) {
 	if err != nil || n != int64(size) {
 		t.Errorf("%d bytes, want %d: %v", n, size, err)
 	}
-	w.done(outcome{"", stderr.String(), exitOf(cmd)}, "")
+	w.done(ended(cmd, &stderr), "")
 	if peak := w.stats("stats.json").PeakMemory; peak > 256<<20 {
 		t.Errorf("%d bytes of memory", peak)
 	}
@@ -134,9 +134,10 @@ func TestCommandsThatSayMuch(t *testing.T) {
 	}
 }
 
-func exitOf(cmd *exec.Cmd) int {
+// ended waits for a process, which is then done with stderr too.
+func ended(cmd *exec.Cmd, stderr *bytes.Buffer) outcome {
 	cmd.Wait() // its status says how it ended
-	return cmd.ProcessState.ExitCode()
+	return outcome{"", stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
 func TestFunctionsThatFail(t *testing.T) {

@@ -66,7 +66,7 @@ func TestInterrupted(t *testing.T) {
 			w := parallel(t, map[string]string{"a.txt": "a\n"})
 			cmd, life, stderr := w.busy("run", "--shell", "--command", lives, "--output", "out", "a.txt")
 			w.signal(cmd, signal)
-			w.want(outcome{"", stderr.String(), exitOf(cmd)}, status, "")
+			w.want(ended(cmd, stderr), status, "")
 			if text, err := io.ReadAll(life); err != nil || len(text) > 0 {
 				t.Errorf("%q, %v", text, err)
 			}
@@ -96,7 +96,7 @@ func TestInterruptedTwice(t *testing.T) {
 		w.signal(cmd, syscall.SIGINT)
 		w.signal(cmd, syscall.SIGTERM)
 	})
-	if status := exitOf(cmd); status != 130 && status != 143 {
+	if status := ended(cmd, &bytes.Buffer{}).status; status != 130 && status != 143 {
 		t.Errorf("status %d", status)
 	}
 	w.done(w.run("run", "-q", "--function", "silent", "a.txt"), "") // cleans up
@@ -127,7 +127,7 @@ func TestHead(t *testing.T) {
 			t.Errorf("%q, %v", line, err)
 		}
 		out.Close()
-		w.done(outcome{"", stderr.String(), exitOf(cmd)}, "")
+		w.done(ended(cmd, &stderr), "")
 		if stderr.Len() > 0 {
 			t.Errorf("%v: said %s", args, &stderr)
 		}

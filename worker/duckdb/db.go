@@ -35,6 +35,7 @@ const maxPrepared = 8
 // files until Lock is called; nothing is ever installed or loaded from
 // elsewhere.
 func Open() (*DB, error) {
+	returnMemory()
 	d := &DB{prepared: map[string]bindings.PreparedStatement{}}
 	config, err := newConfig()
 	if err != nil {

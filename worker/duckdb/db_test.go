@@ -117,14 +117,16 @@ func TestStreamEnds(t *testing.T) {
 }
 
 func TestMemFile(t *testing.T) {
-	mem, err := NewMemFile()
+	mem, err := NewMemFile(Overflow{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mem.Close()
 	db := openLocked(t, Options{AllowedPaths: []string{mem.Path()}})
 	for _, size := range []int{10, 5 << 20, 1000, 0, 3 << 20} {
-		mem.Reset()
+		if err := mem.Reset(); err != nil {
+			t.Fatal(err)
+		}
 		text := strings.Repeat("123456789\n", size/10)
 		if n, err := mem.ReadFrom(strings.NewReader(text)); err != nil || n != int64(len(text)) {
 			t.Fatalf("%d bytes, %v", n, err)

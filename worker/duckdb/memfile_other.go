@@ -10,14 +10,14 @@ import (
 )
 
 // MemFile is a temporary file that holds a batch's text: what Linux has in
-// memory. Its path stays the same for as long as it lives.
+// memory. All of the text is held in memory too, whatever the overflow says. Its path stays the same for as long as it lives.
 type MemFile struct {
 	path string
 	text []byte
 }
 
 // NewMemFile makes an empty file.
-func NewMemFile() (*MemFile, error) {
+func NewMemFile(Overflow) (*MemFile, error) {
 	f, err := os.CreateTemp("", "millrace-batch-*")
 	if err != nil {
 		return nil, fmt.Errorf("make a file for a batch: %w", err)
@@ -27,14 +27,29 @@ func NewMemFile() (*MemFile, error) {
 	return &MemFile{path: path}, err
 }
 
-// Path is what DuckDB opens.
+// Paths are all that DuckDB may be told to open.
+func (m *MemFile) Paths() []string { return []string{m.path} }
+
+// Path is what DuckDB opens now.
 func (m *MemFile) Path() string { return m.path }
 
 // Reset forgets the text, and keeps the memory.
-func (m *MemFile) Reset() { m.text = m.text[:0] }
+func (m *MemFile) Reset() error {
+	m.text = m.text[:0]
+	return nil
+}
+
+// Forget does nothing.
+func (*MemFile) Forget() {}
 
 // Bytes is the text so far; good until the next call of Space.
 func (m *MemFile) Bytes() []byte { return m.text }
+
+// Reserve makes room for a text of n bytes at once.
+func (m *MemFile) Reserve(n int) error {
+	_, err := m.Space(n)
+	return err
+}
 
 // Space is room for at least n more bytes, behind the text. What is put there
 // becomes text by Advance.

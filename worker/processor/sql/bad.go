@@ -50,7 +50,13 @@ type finder struct {
 	text []byte
 	bad  []badSpan // in order
 	last error     // why the query failed
+	cuts []int     // starts of records, about csvWindow apart, and the end
+	seen int       // up to where the text was looked at since it was forgotten
 }
+
+// csvWindow is how much CSV text is tried at a time when bad records are looked
+// for, in bytes.
+const csvWindow = 32 << 20
 
 // without finds all bad records of a batch whose query failed, reports them,
 // and if they may be left out runs the query over the others, which are then
@@ -74,12 +80,12 @@ func (r *run) without(ctx context.Context, i *instance, g *gathered, first error
 	if err := f.report(); err != nil {
 		return err
 	}
-	rest := f.rest(0, len(f.text))
-	if err := fill(i.mem, rest.text); err != nil {
+	g.mem.Truncate(f.compact())
+	if err := g.mem.Seal(); err != nil {
 		return err
 	}
 	g.recount()
-	if len(rest.text) == 0 {
+	if len(g.mem.Bytes()) == 0 {
 		return r.empty(ctx)
 	}
 	return r.queryText(ctx, i, g)
@@ -147,6 +153,35 @@ func (f *finder) rest(from, to int) remainder {
 	return rest
 }
 
+// compact moves the text together, without its bad records, and tells how long
+// it is then.
+func (f *finder) compact() (to int) {
+	from := 0
+	for _, bad := range append(f.bad, badSpan{from: len(f.text), to: len(f.text)}) {
+		for from < bad.from {
+			f.forget(from)
+			end := min(from+pieceBytes, bad.from)
+			if to == from {
+				end = bad.from // it is there already
+			} else {
+				copy(f.text[to:], f.text[from:end])
+			}
+			to, from = to+end-from, end
+		}
+		from = max(from, bad.to)
+	}
+	f.g.mem.Forget()
+	return to
+}
+
+// forget lets go of what was looked at, now and then.
+func (f *finder) forget(at int) {
+	if at < f.seen || at-f.seen > pieceBytes {
+		f.seen = at
+		f.g.mem.Forget()
+	}
+}
+
 // original is where a place of the remainder is in the text.
 func (r *remainder) original(at int) int {
 	i, ok := slices.BinarySearchFunc(r.runs, at, func(k keptRun, at int) int { return cmp.Compare(k.at, at) })
@@ -158,7 +193,9 @@ func (r *remainder) original(at int) int {
 
 // fill makes a file hold text.
 func fill(mem *duckdb.MemFile, text []byte) error {
-	mem.Reset()
+	if err := mem.Reset(); err != nil {
+		return err
+	}
 	space, err := mem.Space(len(text))
 	if err != nil {
 		return err
@@ -170,13 +207,14 @@ func fill(mem *duckdb.MemFile, text []byte) error {
 // scanCSV finds the records that DuckDB's reader would not report: too long
 // ones, those with an open quote, and carriage returns outside quotes.
 func (f *finder) scanCSV() {
+	cut := 0
 	for from := 0; from < len(f.text); {
-		n := f.g.dialect.RecordEnd(f.text[from:])
-		to := from + n
-		if n < 0 {
-			to = len(f.text)
+		f.forget(from)
+		if from-cut >= csvWindow {
+			f.cuts, cut = append(f.cuts, from), from
 		}
-		if n < 0 && f.open(f.text[from:to]) {
+		to, open := f.recordEnd(from)
+		if open {
 			to = f.lineEnd(from)
 			f.add(badSpan{from, to, "a quoted value has no end"})
 		} else if reason := f.faultCSV(f.text[from:to]); reason != "" {
@@ -184,12 +222,26 @@ func (f *finder) scanCSV() {
 		}
 		from = to
 	}
+	f.cuts = append(f.cuts, len(f.text))
 }
 
-// open says that a record ends between quotes.
-func (f *finder) open(record []byte) bool {
-	end := f.g.dialect.Scan(format.RecordStart, record).End
-	return end == format.Quoted || end == format.Escaped
+// recordEnd is where the record ends that begins at a place, and whether that
+// is the text's end, between quotes.
+func (f *finder) recordEnd(from int) (to int, open bool) {
+	if n := f.g.dialect.RecordEnd(f.text[from:min(from+usualRecord, len(f.text))]); n >= 0 {
+		return from + n, false
+	}
+	state := format.RecordStart
+	for from < len(f.text) {
+		f.forget(from)
+		end := min(from+usualRecord, len(f.text))
+		scan := f.g.dialect.Scan(state, f.text[from:end])
+		if scan.First >= 0 {
+			return from + scan.First, false
+		}
+		from, state = end, scan.End
+	}
+	return from, state == format.Quoted || state == format.Escaped
 }
 
 func (f *finder) lineEnd(from int) int {
@@ -228,11 +280,24 @@ func (f *finder) tooLong() string {
 	return "the record is longer than " + strconv.FormatInt(f.r.in.MaxRecordBytes, 10) + " bytes"
 }
 
-// findCSV lets DuckDB note all bad records of what remains, until there are
-// none.
+// findCSV finds the bad records of one window after the other.
 func (f *finder) findCSV(ctx context.Context) error {
+	from := 0
+	for _, to := range f.cuts {
+		if err := f.findWithin(ctx, from, to); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// findWithin lets DuckDB note all bad records of what remains of a window, until
+// there are none.
+func (f *finder) findWithin(ctx context.Context, from, to int) error {
 	for range maxCheckRounds {
-		rest := f.rest(0, len(f.text))
+		f.forget(from)
+		rest := f.rest(from, to)
 		if len(rest.text) == 0 {
 			return nil
 		}

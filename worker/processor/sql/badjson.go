@@ -17,21 +17,10 @@ const checkWindow = 1 << 20
 // errTooLong is a JSON record that is too long, which DuckDB does not mind.
 var errTooLong = errors.New("a record is longer than it may be")
 
-// hasLongLine says that a line of text is longer than limit.
-func hasLongLine(text []byte, limit int64) bool {
-	for int64(len(text)) > limit {
-		end := bytes.LastIndexByte(text[:limit+1], '\n')
-		if end < 0 {
-			return true
-		}
-		text = text[end+1:]
-	}
-	return false
-}
-
 // scanLines finds the JSON records that need no parser to be found bad.
 func (f *finder) scanLines() {
 	for from := 0; from < len(f.text); {
+		f.forget(from)
 		to := f.lineEnd(from)
 		line := f.text[from:to]
 		switch {
@@ -49,6 +38,7 @@ func (f *finder) scanLines() {
 // a hint for where to look first.
 func (f *finder) findJSON(ctx context.Context) error {
 	for from := 0; from < len(f.text); {
+		f.forget(from)
 		to := f.lineEnd(min(from+checkWindow, len(f.text)-1))
 		for {
 			rest := f.rest(from, to)

@@ -111,11 +111,26 @@ func (e *Engine) get(ctx context.Context, k kind, a *processor.Attempt) (*instan
 	if i := e.take(k, a); i != nil {
 		return i, nil
 	}
-	i, err := e.open(ctx, k, a)
+	var err error
+	if a.Threads > 1 {
+		err = e.clearIdle()
+	}
+	var i *instance
+	if err == nil {
+		i, err = e.open(ctx, k, a)
+	}
 	if err != nil {
 		e.drop()
 	}
 	return i, err
+}
+
+// clearIdle closes what is idle, for its memory: an attempt with several threads
+// may use all that the worker has.
+func (e *Engine) clearIdle() error {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	return e.closeIdle()
 }
 
 func (e *Engine) take(k kind, a *processor.Attempt) *instance {

@@ -25,6 +25,9 @@ func (r *run) failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if errors.Is(err, duckdb.ErrTooMuchText) {
+		return processor.Fatal("%v: make Parquet of the input first, or give the spool more room", err)
+	}
 	kind, ok := duckdb.KindOf(err)
 	if !ok {
 		return err

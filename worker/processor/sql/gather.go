@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
+	"slices"
 	"sort"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -13,8 +15,7 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 )
 
-// gathered is the text of all parts in one file in memory, and where it came
-// from.
+// gathered is the text of all parts in one file, and where it came from.
 type gathered struct {
 	mem     *duckdb.MemFile
 	parts   []processor.Part
@@ -22,6 +23,9 @@ type gathered struct {
 	columns int
 	dialect *format.Dialect // of CSV
 	stats   duckdb.TextStats
+	lines   lineMeter
+	crlf    int64  // carriage returns before a newline
+	last    byte   // of the text that was looked at
 	newline string // what ends the records of CSV; empty where DuckDB finds it
 	dropped []int  // where carriage returns were left out
 }
@@ -32,27 +36,33 @@ const gatherStep = 256 << 10
 
 // gather copies the text of all parts into the file, once.
 func (r *run) gather(ctx context.Context, mem *duckdb.MemFile) (*gathered, error) {
-	mem.Reset()
+	if err := mem.Reset(); err != nil {
+		return nil, err
+	}
 	total := 0
 	for _, part := range r.in.Parts {
 		total += int(part.Bytes) + 1
 	}
 	// One more byte than there is, so that the end shows in the same read.
-	if _, err := mem.Space(total + 1); err != nil {
+	if err := mem.Reserve(total + 1); err != nil {
 		return nil, err
 	}
-	g := &gathered{mem: mem, parts: r.in.Parts, columns: len(r.columns), where: format.Concat(ctx, r.in.Parts)}
+	g := &gathered{lines: lineMeter{limit: r.in.MaxRecordBytes}, mem: mem, parts: r.in.Parts, columns: len(r.columns), where: format.Concat(ctx, r.in.Parts)}
 	if r.in.Format == pb.Format_FORMAT_CSV {
 		g.dialect = format.NewDialect(r.in.Csv)
 	}
-	if err := g.read(); err != nil {
-		g.where.Close()
-		return nil, err
+	err := g.read()
+	if err == nil {
+		err = mem.Seal()
 	}
-	if g.dialect != nil {
+	if err == nil && g.dialect != nil {
 		g.unify()
+		err = mem.Seal()
 	}
-	return g, mem.Seal()
+	if err != nil {
+		g.where.Close()
+	}
+	return g, err
 }
 
 // read copies the text and looks at it on the way.
@@ -83,7 +93,7 @@ func (g *gathered) unify() {
 	if g.stats.CarriageReturns == 0 {
 		return
 	}
-	lf, crlf := int(g.stats.Newlines), bytes.Count(text, []byte("\r\n"))
+	lf, crlf := int(g.stats.Newlines), int(g.crlf)
 	switch {
 	case lf == 1 && bytes.HasSuffix(text, newline) && int(g.stats.CarriageReturns) > crlf:
 		g.newline = "" // an old Mac's file, perhaps
@@ -103,8 +113,12 @@ func (g *gathered) unify() {
 
 // drop leaves out the carriage returns that end records.
 func (g *gathered) drop(text []byte) {
-	state, to := format.RecordStart, 0
+	state, to, looked := format.RecordStart, 0, 0
 	for from := 0; from < len(text); {
+		if from-looked > pieceBytes {
+			looked = from
+			g.mem.Forget()
+		}
 		end := from + bytes.IndexByte(text[from:], '\n') + 1
 		if end == from {
 			end = len(text)
@@ -141,7 +155,7 @@ func (g *gathered) count() int64 {
 	if g.dialect != nil && g.dialect.Quote != 0 && g.stats.Quotes > 0 {
 		n -= g.stats.QuotedNewlines
 		if g.stats.OddQuotes || g.dialect.Escape != g.dialect.Quote {
-			n = int64(g.dialect.Scan(format.RecordStart, text).Records)
+			n = g.scanned()
 		}
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
@@ -153,21 +167,39 @@ func (g *gathered) count() int64 {
 	return n - g.emptyLines()
 }
 
+// scanned counts the records by the dialect.
+func (g *gathered) scanned() (n int64) {
+	state := format.RecordStart
+	for piece := range g.pieces(0) {
+		scan := g.dialect.Scan(state, piece)
+		n, state = n+int64(scan.Records), scan.End
+	}
+	return n
+}
+
 // emptyLines counts the lines without anything in them, which DuckDB skips.
 func (g *gathered) emptyLines() int64 {
 	text := g.mem.Bytes()
 	n := g.stats.EmptyLines
 	if g.stats.OddQuotes {
-		n = pairs(text, "\n\n")
+		n = g.pairs("\n\n")
 		if bytes.HasPrefix(text, newline) {
 			n++
 		}
 	}
 	if g.stats.CarriageReturns > 0 {
-		n += pairs(text, "\n\r\n")
+		n += g.pairs("\n\r\n")
 		if bytes.HasPrefix(text, []byte("\r\n")) {
 			n++
 		}
+	}
+	return n
+}
+
+// pairs counts how often newlines follow each other in the whole text.
+func (g *gathered) pairs(pair string) (n int64) {
+	for piece := range g.pieces(len(pair) - 1) {
+		n += pairs(piece, pair)
 	}
 	return n
 }
@@ -187,15 +219,48 @@ func pairs(text []byte, pair string) (n int64) {
 
 // recount looks at the text again, once it is another.
 func (g *gathered) recount() {
-	g.stats = duckdb.TextStats{}
-	g.look(g.mem.Bytes())
+	g.stats, g.lines, g.crlf, g.last = duckdb.TextStats{}, lineMeter{limit: g.lines.limit}, 0, 0
+	for piece := range g.pieces(0) {
+		for step := range slices.Chunk(piece, gatherStep) {
+			g.look(step)
+		}
+	}
+}
+
+// pieceBytes is how much of the text is looked at before it is forgotten again.
+const pieceBytes = 16 << 20
+
+// pieces gives the text piece by piece, each with some bytes more of the next.
+func (g *gathered) pieces(more int) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		text := g.mem.Bytes()
+		for from := 0; from < len(text); from += pieceBytes {
+			ok := yield(text[from:min(from+pieceBytes+more, len(text))])
+			g.mem.Forget()
+			if !ok {
+				return
+			}
+		}
+	}
 }
 
 // look looks at a piece of the text.
 func (g *gathered) look(text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	g.lines.add(text)
 	if g.dialect == nil {
 		g.stats.Add(text, 0, 0) // quotes don't matter in JSON lines
 		return
 	}
+	returns := g.stats.CarriageReturns
 	g.stats.Add(text, g.dialect.Quote, g.dialect.Delimiter)
+	if g.stats.CarriageReturns > returns {
+		g.crlf += int64(bytes.Count(text, []byte("\r\n")))
+	}
+	if g.last == '\r' && text[0] == '\n' {
+		g.crlf++
+	}
+	g.last = text[len(text)-1]
 }

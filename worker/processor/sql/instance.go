@@ -18,6 +18,8 @@ import (
 type kind struct {
 	// text says that the batch's text comes in a file in memory.
 	text bool
+	// bytes is how large the text is, as far as that is known.
+	bytes int64
 	// paths are files that the query reads.
 	paths []string
 	// more tells which files it may read too, for the sake of batches to come;
@@ -29,6 +31,11 @@ type kind struct {
 // bytes; less where a quarter is less.
 const textMemory = 64 << 20
 
+// aloneMemory is how much of its memory an attempt with several threads leaves
+// to the rest of the process, in bytes; less where a quarter is less. It alone
+// may use all that a worker has.
+const aloneMemory = 128 << 20
+
 // instances counts those that were ever opened: each spills into a folder of
 // its own, since their files have the same names.
 var instances atomic.Uint64
@@ -39,8 +46,10 @@ type instance struct {
 	job     string // it holds data of one job, and never sees another's
 	threads int
 	memory  int64
-	mem     *duckdb.MemFile // nil where there is no text
-	paths   map[string]bool // files that it may read
+	// reserved is how much of the disk is set aside for the text, in bytes.
+	reserved int64
+	mem      *duckdb.MemFile // nil where there is no text
+	paths    map[string]bool // files that it may read
 	// temp is where it spills; empty where it may not. DuckDB makes the folder
 	// when it needs it.
 	temp string
@@ -53,7 +62,7 @@ type instance struct {
 
 // serves says whether the instance will do for a batch.
 func (i *instance) serves(k kind, a *processor.Attempt) bool {
-	if i.job != a.JobID || i.threads != a.Threads || i.memory != a.MemoryBytes || k.text && i.mem == nil {
+	if i.reserved != reserve(k, a) || i.job != a.JobID || i.threads != a.Threads || i.memory != a.MemoryBytes || k.text && i.mem == nil {
 		return false
 	}
 	for _, path := range k.paths {
@@ -116,17 +125,16 @@ func (e *Engine) open(ctx context.Context, k kind, a *processor.Attempt) (i *ins
 	for _, path := range o.AllowedPaths {
 		i.paths[path] = true
 	}
-	if e.opts.TempDir != "" {
-		i.temp = filepath.Join(e.opts.TempDir, "duckdb-"+strconv.FormatUint(instances.Add(1), 10))
-		o.TempDir = i.temp
+	if err := e.spill(i, &o, k, a); err != nil {
+		return nil, err
 	}
 	if i.db, err = e.takeSpare(); err != nil {
 		return nil, err
 	}
+	o.MemoryBytes -= besides(k, a)
 	if k.text {
-		o.MemoryBytes -= min(o.MemoryBytes/4, textMemory)
-		if i.mem, err = duckdb.NewMemFile(); err == nil {
-			o.AllowedPaths = []string{i.mem.Path()}
+		if i.mem, err = duckdb.NewMemFile(e.overflow(i.temp, a)); err == nil {
+			o.AllowedPaths = i.mem.Paths()
 		}
 	}
 	if err == nil {
@@ -137,4 +145,58 @@ func (e *Engine) open(ctx context.Context, k kind, a *processor.Attempt) (i *ins
 		return nil, err
 	}
 	return i, nil
+}
+
+// spill tells an instance where it spills, and how much of the disk it has.
+func (e *Engine) spill(i *instance, o *duckdb.Options, k kind, a *processor.Attempt) error {
+	i.reserved = reserve(k, a)
+	if e.opts.TempDir == "" {
+		return nil
+	}
+	folder, err := filepath.EvalSymlinks(e.opts.TempDir)
+	if err != nil {
+		return err
+	}
+	i.temp = filepath.Join(folder, "duckdb-"+strconv.FormatUint(instances.Add(1), 10))
+	o.TempDir = i.temp
+	if o.MaxTempBytes > 0 {
+		o.MaxTempBytes = max(o.MaxTempBytes-i.reserved, 1)
+	}
+	return nil
+}
+
+// overflow says when the text of an instance that spills to a folder moves to
+// disk, beside that folder.
+func (e *Engine) overflow(temp string, a *processor.Attempt) duckdb.Overflow {
+	if temp == "" {
+		return duckdb.Overflow{}
+	}
+	return duckdb.Overflow{
+		MemoryBytes: int(textInMemory(a)), Path: temp + ".text", MaxBytes: e.opts.MaxTempBytes,
+	}
+}
+
+// textInMemory is the largest text that lies in memory, in bytes: what a batch
+// cut by speed has at most fits.
+func textInMemory(a *processor.Attempt) int64 {
+	return min(a.MemoryBytes/4, textMemory) * 5 / 4
+}
+
+// reserve is how much of the disk a batch's text will take, in bytes.
+func reserve(k kind, a *processor.Attempt) int64 {
+	if !k.text || k.bytes <= textInMemory(a) {
+		return 0
+	}
+	return k.bytes
+}
+
+// besides is how much of an attempt's memory DuckDB leaves to others, in bytes.
+func besides(k kind, a *processor.Attempt) int64 {
+	switch {
+	case a.Threads > 1:
+		return min(a.MemoryBytes/4, aloneMemory)
+	case k.text:
+		return min(a.MemoryBytes/4, textMemory)
+	}
+	return 0
 }

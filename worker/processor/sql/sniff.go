@@ -24,7 +24,7 @@ func (p *Planner) SniffTypes(ctx context.Context, sample []byte, kind pb.Format,
 	if kind == pb.Format_FORMAT_JSON {
 		sample = onlyObjects(sample)
 	}
-	mem, err := duckdb.NewMemFile()
+	mem, err := duckdb.NewMemFile(duckdb.Overflow{})
 	if err != nil {
 		return nil, err
 	}

@@ -21,17 +21,21 @@ const (
 	usualRecord = 1 << 20
 )
 
-// inMemory is an instance that reads text from a file in memory. The table
+// inMemory is an instance that reads text from a file in memory, or on disk
+// where it is large. The table
 // `batch` is made for each batch: the text decides how it is read.
 var inMemory = kind{text: true}
 
-// text runs the query over CSV or JSON text, which is gathered in a file in
-// memory.
+// text runs the query over CSV or JSON text, which is gathered in one file.
 func (r *run) text(ctx context.Context) error {
 	if len(r.columns) == 0 {
 		return processor.Fatal("the columns of the table `batch` are not known")
 	}
-	return r.with(ctx, inMemory, func(i *instance) error { return r.overText(ctx, i) })
+	gathered := inMemory
+	for _, part := range r.in.Parts {
+		gathered.bytes += part.Bytes + 1
+	}
+	return r.with(ctx, gathered, func(i *instance) error { return r.overText(ctx, i) })
 }
 
 func (r *run) overText(ctx context.Context, i *instance) error {
@@ -44,7 +48,7 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 		return r.empty(ctx)
 	}
 	r.read(0, int64(len(g.mem.Bytes())))
-	if g.dialect == nil && hasLongLine(g.mem.Bytes(), r.in.MaxRecordBytes) {
+	if g.dialect == nil && g.lines.longest > r.in.MaxRecordBytes {
 		err = errTooLong
 	} else {
 		err = r.queryText(ctx, i, g)
@@ -62,7 +66,7 @@ func (r *run) overText(ctx context.Context, i *instance) error {
 // buffers, where no record seems to be long.
 func (r *run) queryText(ctx context.Context, i *instance, g *gathered) error {
 	reader := textReader{path: i.mem.Path(), newline: g.newline, longest: r.in.MaxRecordBytes}
-	if r.in.MaxRecordBytes > usualRecord && !hasLongLine(g.mem.Bytes(), usualRecord) {
+	if r.in.MaxRecordBytes > usualRecord && g.lines.longest <= usualRecord {
 		reader.longest = usualRecord
 	}
 	err := r.readText(ctx, i, reader)

@@ -81,7 +81,7 @@ func TestBadRecords(t *testing.T) {
 	}
 }
 
-// The row that the issue of a value of another type is mostly met at.
+// A value of another type lies far behind every sample.
 func TestAnotherTypeOnRowFiveMillion(t *testing.T) {
 	needSQL(t)
 	if testing.Short() {

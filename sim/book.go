@@ -152,7 +152,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 		s.attached, s.credit, s.bytes, s.draining = false, 0, 0, false
 	}
 	for _, j := range b.order {
-		j.found, j.closing = true, false
+		j.found, j.closing, j.reading = true, false, false
 		clear(j.failing)
 		for _, g := range j.stages {
 			g.refound(b.backedOff(at))
@@ -190,6 +190,8 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 		if s := b.at(e.Worker, e.Session); s != nil {
 			s.draining = true
 		}
+	case ledger.ResultRequested:
+		b.jobs[e.Job].reading = true
 	}
 }
 

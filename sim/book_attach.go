@@ -126,8 +126,8 @@ func (b *book) expectKept(s *seat, e ledger.Attached, kept map[ledger.Fence]bool
 		if g == nil || l.Stage > 0 || covers.to > g.total || g.overlapsDone(covers) || b.liveOn(f.Job, stageOf(&l), covers) != nil {
 			continue
 		}
-		if j.lostSome || j.failing[f] {
-			continue // its inputs may be others now
+		if j.lostSome || j.failing[f] || slices.ContainsFunc(j.halved, covers.overlaps) {
+			continue // its inputs may be others now, or its range
 		}
 		b.fail("%s: running lease %v was dropped for nothing", s.worker.name, f)
 	}

@@ -122,9 +122,26 @@ func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 		if i == 0 && at < j.submitted.Add(d.Delay) || i > 0 && j.stages[i-1].outputs() > 1 {
 			return nil, nil // too early, or outputs may be merged first
 		}
+		if j.streams(i) && b.mayWait(j, g) {
+			return nil, nil
+		}
 		return g, j.def.plan.Stages[i].Requires
 	}
 	return nil, nil
+}
+
+// crowded says whether so much of a result is not read that no more is due.
+func (b *book) crowded(j *jobBook, g *stageBook) bool {
+	unread, limit := g.unread(), j.def.settings.MaxSpoolBytes
+	return j.reading && unread >= b.w.law.ledger.UnreadBytes || limit > 0 && 5*unread >= 2*limit
+}
+
+// mayWait says whether a job may have nothing to grant for its reader's sake:
+// there is something to read, or it is being made. With a limit of the job's own
+// the book can't tell how much of that is expected.
+func (b *book) mayWait(j *jobBook, g *stageBook) bool {
+	busy := g.unread() > 0 || g.busy > 0 || len(g.parked) > 0
+	return busy && (j.def.settings.MaxSpoolBytes > 0 || b.crowded(j, g))
 }
 
 func (g *stageBook) outputs() int {

@@ -185,6 +185,9 @@ func (b *book) grantRange(at ledger.Time, j *jobBook, m *leaseBook, l *ledger.Le
 	if other := b.liveOn(l.Fence.Job, m.stage, m.span); other != nil && (!other.orphan || at < b.grace) {
 		b.fail("granted %v for %v, which %v holds", l.Fence, m.span, other.fence)
 	}
+	if j.streams(m.stage) && b.crowded(j, g) && m.span.from > g.readUpTo() {
+		b.fail("granted %v for %v, and its reader has %d bytes before it", l.Fence, m.span, g.unread())
+	}
 	g.take(m.span)
 	if len(l.Splits) > 0 || m.stage == 0 {
 		b.grantSplits(j, l)

@@ -117,7 +117,7 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 		return
 	}
 	b.checkOutput(j, f.Stage, won, f.Output.ID)
-	g.win(entryBook{span: won, out: f.Output.ID, count: r.count, tries: 1})
+	g.win(entryBook{span: won, out: f.Output.ID, bytes: f.Output.Bytes, count: r.count, tries: 1})
 	j.wins[f.Fence] = true
 	if f.Stage == 0 && j.def.limit > 0 {
 		b.cutOff(j, g)
@@ -200,6 +200,9 @@ func (b *book) rangeFailed(f *ledger.RangeFailed) {
 	j.failures++
 	j.spent[tried{f.Stage, span{int64(f.From), int64(f.To)}}]++
 	j.fatal = j.fatal || f.Class == ledger.OutcomeFatal
+	if f.SplitAt > 0 {
+		j.halved = append(j.halved, span{int64(f.From), int64(f.To)})
+	}
 }
 
 // outputsLost undoes what the lost outputs stood for, and what had consumed
@@ -239,7 +242,7 @@ func (b *book) merged(f *ledger.OutputsMerged) {
 		return
 	}
 	s := span{int64(f.From), int64(f.To)}
-	one := entryBook{span: s, out: f.Output.ID}
+	one := entryBook{span: s, out: f.Output.ID, bytes: f.Output.Bytes}
 	var inputs []ledger.OutputID
 	covered := int64(0)
 	for _, e := range g.done {

@@ -27,10 +27,12 @@ type jobBook struct {
 	wins      map[ledger.Fence]bool
 	failing   map[ledger.Fence]bool // a failure is proposed, and not yet durable
 	spent     map[tried]int
+	halved    []span // ranges of the source that were split, for they needed too much memory
 	failures  uint64
 	fatal     bool
 	delivered []delivery
 	reread    bool
+	reading   bool // this coordinator was asked for the result
 	readAll   bool
 }
 
@@ -62,6 +64,7 @@ type entryBook struct {
 	count ledger.Counters
 	tries int64
 	ate   bool // its output was consumed
+	bytes int64
 }
 
 // parked is a range that was leased, and is neither done nor leased.
@@ -161,6 +164,33 @@ func (b *book) stageOf(job ledger.JobID, stage int) *stageBook {
 		return j.stages[stage]
 	}
 	return nil
+}
+
+// streams says whether the outputs of a stage are the result.
+func (j *jobBook) streams(stage int) bool {
+	return stage == 0 && len(j.stages) == 3 && !j.def.toFiles()
+}
+
+// unread is how many bytes of a stage's outputs lie in spools.
+func (g *stageBook) unread() (n int64) {
+	for _, e := range g.done {
+		if e.out != "" && !e.ate {
+			n += e.bytes
+		}
+	}
+	return n
+}
+
+// readUpTo is up to where a stage is done, and its outputs are consumed.
+func (g *stageBook) readUpTo() int64 {
+	at := int64(0)
+	for _, e := range g.done {
+		if e.span.from != at || e.out != "" && !e.ate {
+			break
+		}
+		at = e.span.to
+	}
+	return at
 }
 
 // ruined says whether a job has ended without a result.

@@ -201,7 +201,7 @@ func (c *client) read() {
 	}
 	r.busy = true
 	number := r.number
-	c.w.after(c.w.between(0, 20*time.Millisecond), func() { c.fetch(number) })
+	c.w.after(c.w.between(0, c.job.readPause), func() { c.fetch(number) })
 }
 
 func (c *client) fetch(number int) {

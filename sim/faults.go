@@ -45,6 +45,9 @@ func (w *world) drawLaw() law {
 	c.MergeFanIn = w.pick(2, 8)
 	c.MergeEvery = w.pick(1, 16)
 	c.ResultWindow = w.pick(1, 8)
+	if w.chance(0.3) {
+		c.UnreadBytes = int64(w.pick(1, 3000))
+	}
 	l := law{
 		ledger: c, calm: w.between(20*time.Second, 60*time.Second), skew: w.between(0, 3*time.Second),
 		latency: w.between(200*time.Microsecond, 20*time.Millisecond), writing: w.between(0, 2*time.Millisecond),

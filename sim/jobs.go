@@ -31,6 +31,7 @@ type jobDef struct {
 	submitAt  moment
 	twice     bool // it is submitted twice at once
 	readAfter time.Duration
+	readPause time.Duration // before each output, at most
 }
 
 // bad says whether the record at a position is bad.
@@ -96,7 +97,10 @@ func (w *world) drawJob(n int) *jobDef {
 		key: fmt.Sprintf("job-%d", n), spec: fmt.Appendf(nil, "spec %d", n), poison: -1,
 		seed: w.rng.Uint64(), planOnly: w.chance(0.03),
 		submitAt: w.between(0, w.law.calm*2/3), twice: w.chance(0.2),
-		readAfter: w.between(0, 10*time.Second),
+		readAfter: w.between(0, 10*time.Second), readPause: 20 * time.Millisecond,
+	}
+	if w.chance(0.2) {
+		j.readPause = w.between(0, 3*time.Second) // a slow reader
 	}
 	j.settings = ledger.Settings{
 		Priority: int32(w.pick(-1, 1)), Weight: []float64{0, 1, 2, 5}[w.pick(0, 3)],
@@ -107,6 +111,9 @@ func (w *world) drawJob(n int) *jobDef {
 	}
 	if w.chance(0.3) {
 		j.settings.MaxConcurrency = uint32(w.pick(1, 4))
+	}
+	if w.chance(0.1) {
+		j.settings.MaxSpoolBytes = int64(w.pick(1, 5000))
 	}
 	if w.chance(0.2) {
 		j.settings.Labels = []ledger.Label{{Key: "zone", Value: "a"}}

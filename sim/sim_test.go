@@ -72,6 +72,7 @@ var planted = []struct {
 	{"ledger: partial collect", Bugs{Ledger: ledger.BugPartialCollect}},
 	{"ledger: ignore limit", Bugs{Ledger: ledger.BugIgnoreLimit}},
 	{"ledger: short prefix", Bugs{Ledger: ledger.BugShortPrefix}},
+	{"ledger: ignore reader", Bugs{Ledger: ledger.BugIgnoreReader}},
 	{"session: forget outcome", Bugs{Session: session.BugForgetOutcome}},
 	{"session: lose credit", Bugs{Session: session.BugLoseCredit}},
 	{"session: ignore drop", Bugs{Session: session.BugIgnoreDrop}},

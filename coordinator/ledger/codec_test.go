@@ -13,7 +13,7 @@ var someFacts = []ledger.Fact{
 		At: 5, Asked: ledger.Asked{Term: 1, Request: 9}, Key: "k", Spec: []byte("spec"), PlanOnly: true,
 		Settings: ledger.Settings{
 			Priority: -3, Weight: 0.5, Delay: 1, Deadline: 2, BatchTimeout: 3, MaxAttempts: 4, RetryBudget: 1 << 63, SkipLimit: 6,
-			MaxConcurrency: 7, Labels: []ledger.Label{{Key: "a", Value: "b"}}, PlanRequires: []string{"sql"},
+			MaxConcurrency: 7, MaxSpoolBytes: 8, Labels: []ledger.Label{{Key: "a", Value: "b"}}, PlanRequires: []string{"sql"},
 		},
 	},
 	&ledger.JobPlanned{At: 6, Job: 1, Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Plan: &ledger.Plan{

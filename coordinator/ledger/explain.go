@@ -42,7 +42,7 @@ const (
 	WaitSilent                    // N of M workers have not been heard for a whole lease
 	WaitBlamed                    // N of M workers have failed it, and others are there
 	WaitCredit                    // N of M workers have no credit: they are busy
-	WaitReader                    // N outputs are not read, and M batches are under way
+	WaitReader                    // N outputs wait for the reader, and M batches are under way
 	WaitRest                      // a lone batch waits for a worker to be idle
 )
 
@@ -84,7 +84,7 @@ func (x Wait) String() string {
 	case WaitCredit:
 		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
 	case WaitReader:
-		return fmt.Sprintf("the job waits for its result to be read: %d outputs are not, and %d batches are under way", x.N, x.M)
+		return fmt.Sprintf("the job waits for its result to be read: %d outputs wait for that, and %d batches are under way", x.N, x.M)
 	}
 	return "the batch needs a whole worker, and one is kept free for it"
 }

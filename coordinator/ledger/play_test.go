@@ -128,6 +128,8 @@ func (p *play) configure(a args) {
 			p.cfg.MergeFanIn = int(a.num(name))
 		case "window":
 			p.cfg.ResultWindow = int(a.num(name))
+		case "unread":
+			p.cfg.UnreadBytes = a.num(name)
 		case "alone":
 			p.cfg.AloneBytes = a.num(name)
 		case "keep":
@@ -213,6 +215,8 @@ func (p *play) event(a args) ledger.Event {
 		return ledger.JobResumed{Request: p.ask(), Job: p.job(a)}
 	case "read":
 		return ledger.ResultRequested{Job: p.job(a)}
+	case "leave":
+		return ledger.ReaderGone{Job: p.job(a)}
 	case "consume":
 		return ledger.ResultConsumed{Job: p.job(a), Output: ledger.OutputID(a.plain[1])}
 	case "lost":
@@ -278,7 +282,7 @@ func (p *play) submitted(a args) ledger.Event {
 		Settings: ledger.Settings{
 			Priority: int32(a.num("priority")), Weight: weight, Delay: a.time("delay"), Deadline: a.time("deadline"),
 			MaxAttempts: uint32(a.num("attempts")), RetryBudget: uint64(a.num("budget")), SkipLimit: uint64(a.num("skips")),
-			MaxConcurrency: uint32(a.num("limit")), Labels: labels(a.list("labels")), PlanRequires: a.list("requires"),
+			MaxConcurrency: uint32(a.num("limit")), MaxSpoolBytes: a.num("spool"), Labels: labels(a.list("labels")), PlanRequires: a.list("requires"),
 		},
 	}
 }
@@ -330,6 +334,7 @@ func (p *play) outcome(a args, lease string) ledger.Outcome {
 	}
 	if id := a.named["output"]; id != "" {
 		o.Output = ledger.Output{ID: ledger.OutputID(id), Kind: ledger.OutputBytes, Bytes: max(a.num("bytes"), 1)}
+		o.Counters.BytesOut = o.Output.Bytes
 	}
 	if a.verb == "plan" {
 		o.Plan = p.plan(a)

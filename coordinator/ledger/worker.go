@@ -225,6 +225,7 @@ func (l *Ledger) standDown(w *worker) {
 		l.unmerge(b)
 	}
 	w.stealing = nil
+	l.looking = true // what others have left to it is theirs again
 	l.seat(w)
 }
 

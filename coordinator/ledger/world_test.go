@@ -52,7 +52,7 @@ func newWorld(t *rapid.T) *world {
 		ended: map[ledger.JobID]ledger.JobState{}, kind: map[ledger.JobID]*ledger.Plan{}, empty: map[ledger.JobID][]span{},
 	}
 	w.cfg.MergeFanIn, w.cfg.ResultWindow, w.cfg.AloneBytes = 3, 2, 20
-	w.cfg.FirstBatchBytes, w.cfg.MinBatchBytes = 16, 4
+	w.cfg.FirstBatchBytes, w.cfg.MinBatchBytes, w.cfg.UnreadBytes = 16, 4, 30
 	w.l = ledger.New(w.cfg, ledger.NewState(), 1, 0)
 	for i := range 3 {
 		w.workers = append(w.workers, &fake{id: ledger.WorkerID(fmt.Sprintf("w%d", i))})
@@ -134,8 +134,11 @@ func (w *world) submit() {
 	w.step(ledger.JobSubmitted{Settings: ledger.Settings{
 		MaxAttempts: 1000, Priority: int32(rapid.IntRange(0, 1).Draw(w.t, "priority")),
 		MaxConcurrency: uint32(rapid.IntRange(0, 3).Draw(w.t, "limit")),
+		MaxSpoolBytes:  max(int64(rapid.IntRange(-100, 200).Draw(w.t, "spool")), 0),
 	}})
-	w.step(ledger.ResultRequested{Job: ledger.JobID(w.jobs)})
+	if rapid.Bool().Draw(w.t, "read") {
+		w.step(ledger.ResultRequested{Job: ledger.JobID(w.jobs)})
+	}
 }
 
 // plan draws the plan of a job.
@@ -212,7 +215,11 @@ func (w *world) finished(f *fake, x *ledger.Lease, o *ledger.Outcome) {
 	id := ledger.OutputID(fmt.Sprintf("o%d", w.made))
 	w.outputs[id] = covered
 	f.spool = append(f.spool, id)
-	o.Output = ledger.Output{ID: id, Kind: ledger.OutputBytes, Bytes: 1}
+	o.Counters.BytesOut = 1
+	for _, s := range covered {
+		o.Counters.BytesOut += int64(s.to - s.from)
+	}
+	o.Output = ledger.Output{ID: id, Kind: ledger.OutputBytes, Bytes: o.Counters.BytesOut}
 }
 
 func (w *world) attach(f *fake, keep bool) {
@@ -302,6 +309,9 @@ func TestRandomWorlds(t *testing.T) {
 				}
 			},
 			"consume": func(t *rapid.T) { w.consume(ledger.JobID(rapid.IntRange(1, w.jobs).Draw(t, "job"))) },
+			"leave": func(t *rapid.T) {
+				w.step(ledger.ReaderGone{Job: ledger.JobID(rapid.IntRange(1, w.jobs).Draw(t, "job"))})
+			},
 			"hold":    func(*rapid.T) { w.log.Hold() },
 			"commit": func(t *rapid.T) {
 				w.log.Release(rapid.IntRange(1, 3).Draw(t, "entries"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -144,6 +145,40 @@ func TestClientThatStopsReadingHoldsTheWorkerBack(t *testing.T) {
 		if got != size {
 			t.Errorf("%d bytes came", got)
 		}
+	})
+}
+
+// A job that would outgrow its limit of the spool waits for its reader, and not
+// for one that has gone away in the middle, since nobody else can read on.
+func TestJobWaitsForItsReaderUntilThatGoesAway(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.submit("", func(s *pb.JobSpec) { s.Limits = &pb.Limits{MaxSpoolBytes: 20} })
+		f.credit(2)
+		f.plan(plan(3))
+		f.done(f.grant(), make([]byte, 10))
+		f.ack()
+		f.credit(1)
+		synctest.Wait()
+		waits, err := w.client.Explain(w.ctx, told.GetId())
+		w.must(err)
+		if got := fmt.Sprint(waits.GetWaiting()); len(f.said.Grants) > 0 || !strings.Contains(got, "waits for its result to be read") {
+			t.Fatalf("granted %v; it waits for %s", f.said.Grants, got)
+		}
+		r, err := w.client.Result(w.ctx, told.GetId())
+		w.must(err)
+		w.must(f.upload(f.sent(), 10))
+		if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		second := f.grant()
+		r.Close()
+		synctest.Wait()
+		f.done(second, make([]byte, 10))
+		f.ack()
+		f.credit(1)
+		f.done(f.grant(), make([]byte, 10))
+		w.until(told.GetId(), pb.JobState_JOB_STATE_DONE)
 	})
 }
 

@@ -40,7 +40,7 @@ func TestSettings(t *testing.T) {
 		Labels: map[string]string{"b": "2", "a": "1"},
 		Limits: &pb.Limits{
 			MaxConcurrency: 3, Deadline: durationpb.New(time.Hour), BatchTimeout: durationpb.New(time.Minute),
-			SkipBadRecords: 9, RetryBudget: 11,
+			SkipBadRecords: 9, RetryBudget: 11, MaxSpoolBytes: 13,
 		},
 		Stages: []*pb.Stage{
 			{Processor: &pb.Stage_Function{Function: "f"}},
@@ -51,7 +51,7 @@ func TestSettings(t *testing.T) {
 	}
 	s := Settings(spec)
 	if s.Priority != 5 || s.MaxAttempts != 1 || s.Weight != 2.5 || s.Delay != time.Second || s.MaxConcurrency != 3 ||
-		s.Deadline != time.Hour || s.BatchTimeout != time.Minute || s.SkipLimit != 9 || s.RetryBudget != 11 {
+		s.Deadline != time.Hour || s.BatchTimeout != time.Minute || s.SkipLimit != 9 || s.RetryBudget != 11 || s.MaxSpoolBytes != 13 {
 		t.Errorf("the settings are %+v", s)
 	}
 	if len(s.Labels) != 2 || s.Labels[0] != (ledger.Label{Key: "a", Value: "1"}) {

@@ -121,19 +121,6 @@ func (s *Spool) Used() int64 {
 	return s.used
 }
 
-// UsedBy is how many bytes the outputs of one job take.
-func (s *Spool) UsedBy(job uint64) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if share := s.jobs[job]; share != nil {
-		return share.used
-	}
-	return 0
-}
-
-// Limit is how many bytes the outputs may take.
-func (s *Spool) Limit() int64 { return s.limit }
-
 // Drop deletes outputs; those that are not there are passed over.
 func (s *Spool) Drop(ids ...string) {
 	for _, id := range ids {

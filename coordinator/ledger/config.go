@@ -78,7 +78,7 @@ func DefaultConfig() Config {
 		Grace: 10 * time.Second, WorkerGone: 30 * time.Second,
 		BackoffMin: 100 * time.Millisecond, BackoffMax: 30 * time.Second,
 		StealAfter:  20 * time.Millisecond,
-		TargetLease: time.Second, MinLease: 20 * time.Millisecond,
+		TargetLease: time.Second, MinLease: 40 * time.Millisecond,
 		FirstBatchBytes: 8 << 20, MinBatchBytes: 256 << 10, MaxBatchBytes: 64 << 20,
 		FirstBatchRecords: 10_000, MinBatchRecords: 1, MaxBatchRecords: 8_000_000,
 		MaxBatchFiles: 2048, AloneBytes: 4 << 20,

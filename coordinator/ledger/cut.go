@@ -31,6 +31,10 @@ func (l *Ledger) cutEnd(r *run, k *work, w *worker, from, end Position) Position
 	return r.job.layout.late(from, end, max(want, 1), l.cfg.MaxBatchFiles)
 }
 
+// columnar is how many times the bytes of text a batch of rows may have: rows
+// are compressed, and read by column, so that a byte of them takes less time.
+const columnar = 4
+
 // bounds are the limits of a late cut, in positions.
 type bounds struct{ first, least, most float64 }
 
@@ -42,7 +46,7 @@ func (l *Ledger) boundsOf(y *layout) bounds {
 	case y.bytes == 0:
 		return bounds{float64(c.FirstBatchRecords), float64(c.MinBatchRecords), float64(c.MaxBatchRecords)}
 	}
-	rows := float64(y.total()) / float64(y.bytes) // a byte
+	rows := columnar * float64(y.total()) / float64(y.bytes) // a byte
 	return bounds{float64(c.FirstBatchBytes) * rows, float64(c.MinBatchBytes) * rows, float64(c.MaxBatchBytes) * rows}
 }
 

@@ -312,7 +312,7 @@ func TestRandomWorlds(t *testing.T) {
 			"leave": func(t *rapid.T) {
 				w.step(ledger.ReaderGone{Job: ledger.JobID(rapid.IntRange(1, w.jobs).Draw(t, "job"))})
 			},
-			"hold":    func(*rapid.T) { w.log.Hold() },
+			"hold": func(*rapid.T) { w.log.Hold() },
 			"commit": func(t *rapid.T) {
 				w.log.Release(rapid.IntRange(1, 3).Draw(t, "entries"))
 				w.step(ledger.Ticked{})

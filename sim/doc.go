@@ -41,7 +41,8 @@
 // before the commit; a new leader cuts without grace; a late cut drops a
 // position; a winner is counted twice; a merge reads in reverse; a key is
 // taken twice; credit that arrives wakes nobody; a lost output is forgotten; a
-// collect starts without its last input; a limit of concurrency is ignored. In
+// collect starts without its last input; a limit of concurrency is ignored; a
+// prefix is taken to be enough too soon; a slow reader is ignored. In
 // the session (see session.Bug): an outcome is forgotten once it was sent;
 // credit is not renewed; a dropped lease goes on; a returned lease runs; a
 // silent link is waited for; leases are counted from the answer, and published

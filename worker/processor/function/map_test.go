@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -259,6 +261,25 @@ func TestBatchSeesAllOfABatch(t *testing.T) {
 	}
 	if a.counted()["lines"] != 2 || !slices.Equal(a.status, []string{"almost done"}) {
 		t.Errorf("counters %v, status %q", a.counters, a.status)
+	}
+}
+
+func TestBatchKnowsWhereItsRecordsAre(t *testing.T) {
+	f := Batch("places", func(_ context.Context, b *Input[string], emit func(string)) error {
+		for line := range b.All() {
+			emit(fmt.Sprintf("%s at %d of %s", line, b.Offset(), b.File()))
+		}
+		dir, err := b.TempDir()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600)
+		}
+		return err
+	})
+	in := texts("ab\n\ncd\n")
+	out, _, err := run(t, f, mapPhase, in)
+	name := in.Parts[0].Name
+	if want := fmt.Sprintf("ab at 0 of %s\n at 3 of %[1]s\ncd at 4 of %[1]s\n", name); err != nil || out.text.String() != want {
+		t.Errorf("got %q, %v; want %q", out.text.String(), err, want)
 	}
 }
 

@@ -25,10 +25,10 @@ type Options struct {
 	MaxTempBytes int64
 }
 
-// New makes a step of a query over the table `batch`, with instances of its
-// own. Its Run may be called
-// from several goroutines. A query that is more than one SELECT over that table
-// is a FATAL failure of Run.
+// New makes a step of a query over the table `batch` with instances of its own,
+// for who runs a single stage: a worker's stages share an Engine. Its Run may be
+// called from several goroutines. A query that is more than one SELECT over that
+// table is a FATAL failure of Run.
 func New(step *pb.SqlStep, o Options) (processor.Step, error) {
 	return NewEngine(o).Step(step, nil), nil
 }

@@ -109,12 +109,15 @@ func TestCoordinatorLinksNoDataPlane(t *testing.T) {
 	}
 }
 
-// Dependencies point one way: cmd to coordinator and worker, both to api.
+// Dependencies point one way: cmd to coordinator and worker, both to fleet,
+// identity and api.
 func TestImportDirections(t *testing.T) {
 	never := map[string][]string{
 		"coordinator": {"worker", "cmd", "sim"},
 		"worker":      {"coordinator", "cmd", "sim"},
-		"api":         {"coordinator", "worker", "cmd", "sim"},
+		"api":         {"coordinator", "worker", "fleet", "identity", "cmd", "sim"},
+		"fleet":       {"coordinator", "worker", "identity", "cmd", "sim"},
+		"identity":    {"coordinator", "worker", "fleet", "cmd", "sim"},
 	}
 	for _, p := range list(t) {
 		root, _, _ := strings.Cut(p.ImportPath, "/")

@@ -116,7 +116,16 @@ type Job struct {
 	// When it ended.
 	Ended *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=ended,proto3" json:"ended,omitempty"`
 	// Why its stages are cut as they are, and what else there is to say.
-	Notes         []string `protobuf:"bytes,10,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,10,rep,name=notes,proto3" json:"notes,omitempty"`
+	// Who submitted it: the name of the client's certificate, or what the client
+	// said where there is no TLS.
+	User string `protobuf:"bytes,11,opt,name=user,proto3" json:"user,omitempty"`
+	// Its result is kept, and can be read again.
+	Kept bool `protobuf:"varint,12,opt,name=kept,proto3" json:"kept,omitempty"`
+	// When it is forgotten, and its result with it, once it has ended.
+	Expires *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=expires,proto3" json:"expires,omitempty"`
+	// Bytes of its result that workers hold, in state DONE.
+	ResultBytes   int64 `protobuf:"varint,14,opt,name=result_bytes,json=resultBytes,proto3" json:"result_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +230,34 @@ func (x *Job) GetNotes() []string {
 	return nil
 }
 
+func (x *Job) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Job) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
+func (x *Job) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *Job) GetResultBytes() int64 {
+	if x != nil {
+		return x.ResultBytes
+	}
+	return 0
+}
+
 // JobStats is a job's progress in numbers.
 type JobStats struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -255,7 +292,10 @@ type JobStats struct {
 	// The first bad records that were skipped, at most 20.
 	Skipped []*BadRecord `protobuf:"bytes,14,rep,name=skipped,proto3" json:"skipped,omitempty"`
 	// Merges done.
-	Merges        int64 `protobuf:"varint,15,opt,name=merges,proto3" json:"merges,omitempty"`
+	Merges int64 `protobuf:"varint,15,opt,name=merges,proto3" json:"merges,omitempty"`
+	// Batches that were done and run again, since their outputs were lost with
+	// their worker.
+	BatchesRerun  int64 `protobuf:"varint,16,opt,name=batches_rerun,json=batchesRerun,proto3" json:"batches_rerun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,6 +435,13 @@ func (x *JobStats) GetMerges() int64 {
 	return 0
 }
 
+func (x *JobStats) GetBatchesRerun() int64 {
+	if x != nil {
+		return x.BatchesRerun
+	}
+	return 0
+}
+
 // SubmitJobRequest asks for a new job.
 type SubmitJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +451,14 @@ type SubmitJobRequest struct {
 	// most 200 bytes, none when empty.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// Make the plan and stop.
-	PlanOnly      bool `protobuf:"varint,3,opt,name=plan_only,json=planOnly,proto3" json:"plan_only,omitempty"`
+	PlanOnly bool `protobuf:"varint,3,opt,name=plan_only,json=planOnly,proto3" json:"plan_only,omitempty"`
+	// How long the job and its result are kept once it has ended; the
+	// coordinator's own time when absent. With 0 the result is not kept: it can
+	// be read once, while the job runs, and goes as it is read.
+	KeepFor *durationpb.Duration `protobuf:"bytes,4,opt,name=keep_for,json=keepFor,proto3" json:"keep_for,omitempty"`
+	// Who submits, at most 63 bytes: counts where there is no TLS. With TLS it is
+	// the name in the client's certificate.
+	User          string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -458,6 +512,20 @@ func (x *SubmitJobRequest) GetPlanOnly() bool {
 		return x.PlanOnly
 	}
 	return false
+}
+
+func (x *SubmitJobRequest) GetKeepFor() *durationpb.Duration {
+	if x != nil {
+		return x.KeepFor
+	}
+	return nil
+}
+
+func (x *SubmitJobRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
 }
 
 // SubmitJobResponse answers SubmitJob.
@@ -1360,11 +1428,345 @@ func (x *ResultHeader) GetColumns() []*Column {
 	return nil
 }
 
+// LocateResultRequest names a job.
+type LocateResultRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identifier.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateResultRequest) Reset() {
+	*x = LocateResultRequest{}
+	mi := &file_millrace_v1_job_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateResultRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateResultRequest) ProtoMessage() {}
+
+func (x *LocateResultRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_job_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateResultRequest.ProtoReflect.Descriptor instead.
+func (*LocateResultRequest) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_job_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LocateResultRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// LocateResultResponse is a part of the list of a result's parts.
+type LocateResultResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the parts are; in the first message.
+	Header *ResultHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// The next parts, in source order.
+	Parts         []*ResultPart `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateResultResponse) Reset() {
+	*x = LocateResultResponse{}
+	mi := &file_millrace_v1_job_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateResultResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateResultResponse) ProtoMessage() {}
+
+func (x *LocateResultResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_job_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateResultResponse.ProtoReflect.Descriptor instead.
+func (*LocateResultResponse) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_job_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *LocateResultResponse) GetHeader() *ResultHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *LocateResultResponse) GetParts() []*ResultPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// ResultPart is one output of a result.
+type ResultPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The worker that holds it.
+	Worker string `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
+	// Where that worker serves it by Arrow Flight, each "host:port"; none when it
+	// serves nothing.
+	Addresses []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The Flight ticket that gets it there: an encoded OutputTicket. It is valid
+	// as long as the result is kept.
+	Ticket []byte `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// Its size in bytes.
+	Bytes int64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Its records.
+	Records int64 `protobuf:"varint,5,opt,name=records,proto3" json:"records,omitempty"`
+	// How it is kept: ARROW gives its records by Flight, BYTES a single column
+	// `data` of binary chunks.
+	Kind          OutputKind `protobuf:"varint,6,opt,name=kind,proto3,enum=millrace.v1.OutputKind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResultPart) Reset() {
+	*x = ResultPart{}
+	mi := &file_millrace_v1_job_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResultPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResultPart) ProtoMessage() {}
+
+func (x *ResultPart) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_job_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResultPart.ProtoReflect.Descriptor instead.
+func (*ResultPart) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_job_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ResultPart) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *ResultPart) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *ResultPart) GetTicket() []byte {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
+func (x *ResultPart) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ResultPart) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *ResultPart) GetKind() OutputKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutputKind_OUTPUT_KIND_UNSPECIFIED
+}
+
+// OutputTicket is what a Flight ticket for an output says. Both must fit: the
+// name can't be guessed, and is of that job.
+type OutputTicket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job's number.
+	Job uint64 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	// The output's name.
+	Output        string `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutputTicket) Reset() {
+	*x = OutputTicket{}
+	mi := &file_millrace_v1_job_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutputTicket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutputTicket) ProtoMessage() {}
+
+func (x *OutputTicket) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_job_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutputTicket.ProtoReflect.Descriptor instead.
+func (*OutputTicket) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_job_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *OutputTicket) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *OutputTicket) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
+// RemoveJobRequest names a job.
+type RemoveJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identifier.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveJobRequest) Reset() {
+	*x = RemoveJobRequest{}
+	mi := &file_millrace_v1_job_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveJobRequest) ProtoMessage() {}
+
+func (x *RemoveJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_job_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveJobRequest.ProtoReflect.Descriptor instead.
+func (*RemoveJobRequest) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_job_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RemoveJobRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// RemoveJobResponse answers RemoveJob.
+type RemoveJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveJobResponse) Reset() {
+	*x = RemoveJobResponse{}
+	mi := &file_millrace_v1_job_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveJobResponse) ProtoMessage() {}
+
+func (x *RemoveJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_job_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveJobResponse.ProtoReflect.Descriptor instead.
+func (*RemoveJobResponse) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_job_service_proto_rawDescGZIP(), []int{26}
+}
+
 var File_millrace_v1_job_service_proto protoreflect.FileDescriptor
 
 const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dmillrace/v1/job_service.proto\x12\vmillrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15millrace/v1/job.proto\x1a\x16millrace/v1/plan.proto\x1a\x19millrace/v1/session.proto\"\x8d\x03\n" +
+	"\x1dmillrace/v1/job_service.proto\x12\vmillrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15millrace/v1/job.proto\x1a\x16millrace/v1/plan.proto\x1a\x19millrace/v1/session.proto\"\x8e\x04\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
@@ -1376,7 +1778,11 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\tsubmitted\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tsubmitted\x120\n" +
 	"\x05ended\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x14\n" +
 	"\x05notes\x18\n" +
-	" \x03(\tR\x05notes\"\x8a\x05\n" +
+	" \x03(\tR\x05notes\x12\x12\n" +
+	"\x04user\x18\v \x01(\tR\x04user\x12\x12\n" +
+	"\x04kept\x18\f \x01(\bR\x04kept\x124\n" +
+	"\aexpires\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12!\n" +
+	"\fresult_bytes\x18\x0e \x01(\x03R\vresultBytes\"\xaf\x05\n" +
 	"\bJobStats\x12!\n" +
 	"\fbatches_done\x18\x01 \x01(\x03R\vbatchesDone\x12'\n" +
 	"\x0fbatches_running\x18\x02 \x01(\x03R\x0ebatchesRunning\x12%\n" +
@@ -1395,11 +1801,14 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\aelapsed\x18\f \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x127\n" +
 	"\tremaining\x18\r \x01(\v2\x19.google.protobuf.DurationR\tremaining\x120\n" +
 	"\askipped\x18\x0e \x03(\v2\x16.millrace.v1.BadRecordR\askipped\x12\x16\n" +
-	"\x06merges\x18\x0f \x01(\x03R\x06merges\"k\n" +
+	"\x06merges\x18\x0f \x01(\x03R\x06merges\x12#\n" +
+	"\rbatches_rerun\x18\x10 \x01(\x03R\fbatchesRerun\"\xb5\x01\n" +
 	"\x10SubmitJobRequest\x12(\n" +
 	"\x04spec\x18\x01 \x01(\v2\x14.millrace.v1.JobSpecR\x04spec\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1b\n" +
-	"\tplan_only\x18\x03 \x01(\bR\bplanOnly\"Q\n" +
+	"\tplan_only\x18\x03 \x01(\bR\bplanOnly\x124\n" +
+	"\bkeep_for\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\akeepFor\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\"Q\n" +
 	"\x11SubmitJobResponse\x12\"\n" +
 	"\x03job\x18\x01 \x01(\v2\x10.millrace.v1.JobR\x03job\x12\x18\n" +
 	"\aexisted\x18\x02 \x01(\bR\aexisted\"\x1f\n" +
@@ -1443,7 +1852,26 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\rbegins_output\x18\x03 \x01(\bR\fbeginsOutput\"j\n" +
 	"\fResultHeader\x12+\n" +
 	"\x06format\x18\x01 \x01(\x0e2\x13.millrace.v1.FormatR\x06format\x12-\n" +
-	"\acolumns\x18\x02 \x03(\v2\x13.millrace.v1.ColumnR\acolumns*\xb1\x01\n" +
+	"\acolumns\x18\x02 \x03(\v2\x13.millrace.v1.ColumnR\acolumns\"%\n" +
+	"\x13LocateResultRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"x\n" +
+	"\x14LocateResultResponse\x121\n" +
+	"\x06header\x18\x01 \x01(\v2\x19.millrace.v1.ResultHeaderR\x06header\x12-\n" +
+	"\x05parts\x18\x02 \x03(\v2\x17.millrace.v1.ResultPartR\x05parts\"\xb7\x01\n" +
+	"\n" +
+	"ResultPart\x12\x16\n" +
+	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x16\n" +
+	"\x06ticket\x18\x03 \x01(\fR\x06ticket\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\arecords\x18\x05 \x01(\x03R\arecords\x12+\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x17.millrace.v1.OutputKindR\x04kind\"8\n" +
+	"\fOutputTicket\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\x04R\x03job\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\tR\x06output\"\"\n" +
+	"\x10RemoveJobRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x13\n" +
+	"\x11RemoveJobResponse*\xb1\x01\n" +
 	"\bJobState\x12\x19\n" +
 	"\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12JOB_STATE_PLANNING\x10\x01\x12\x15\n" +
@@ -1451,7 +1879,7 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\x14JOB_STATE_COMMITTING\x10\x03\x12\x12\n" +
 	"\x0eJOB_STATE_DONE\x10\x04\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x062\xb0\x05\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x062\xd3\x06\n" +
 	"\n" +
 	"JobService\x12J\n" +
 	"\tSubmitJob\x12\x1d.millrace.v1.SubmitJobRequest\x1a\x1e.millrace.v1.SubmitJobResponse\x12A\n" +
@@ -1464,7 +1892,9 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"ExplainJob\x12\x1e.millrace.v1.ExplainJobRequest\x1a\x1f.millrace.v1.ExplainJobResponse\x12O\n" +
 	"\n" +
-	"ReadResult\x12\x1e.millrace.v1.ReadResultRequest\x1a\x1f.millrace.v1.ReadResultResponse0\x01B8Z6github.com/millrace/millrace/api/millracev1;millracev1b\x06proto3"
+	"ReadResult\x12\x1e.millrace.v1.ReadResultRequest\x1a\x1f.millrace.v1.ReadResultResponse0\x01\x12U\n" +
+	"\fLocateResult\x12 .millrace.v1.LocateResultRequest\x1a!.millrace.v1.LocateResultResponse0\x01\x12J\n" +
+	"\tRemoveJob\x12\x1d.millrace.v1.RemoveJobRequest\x1a\x1e.millrace.v1.RemoveJobResponseB8Z6github.com/millrace/millrace/api/millracev1;millracev1b\x06proto3"
 
 var (
 	file_millrace_v1_job_service_proto_rawDescOnce sync.Once
@@ -1479,7 +1909,7 @@ func file_millrace_v1_job_service_proto_rawDescGZIP() []byte {
 }
 
 var file_millrace_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_millrace_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_millrace_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_millrace_v1_job_service_proto_goTypes = []any{
 	(JobState)(0),                 // 0: millrace.v1.JobState
 	(*Job)(nil),                   // 1: millrace.v1.Job
@@ -1503,65 +1933,81 @@ var file_millrace_v1_job_service_proto_goTypes = []any{
 	(*ReadResultRequest)(nil),     // 19: millrace.v1.ReadResultRequest
 	(*ReadResultResponse)(nil),    // 20: millrace.v1.ReadResultResponse
 	(*ResultHeader)(nil),          // 21: millrace.v1.ResultHeader
-	(*Failure)(nil),               // 22: millrace.v1.Failure
-	(OutcomeClass)(0),             // 23: millrace.v1.OutcomeClass
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*Counters)(nil),              // 25: millrace.v1.Counters
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*BadRecord)(nil),             // 27: millrace.v1.BadRecord
-	(*JobSpec)(nil),               // 28: millrace.v1.JobSpec
-	(*Plan)(nil),                  // 29: millrace.v1.Plan
-	(Format)(0),                   // 30: millrace.v1.Format
-	(*Column)(nil),                // 31: millrace.v1.Column
+	(*LocateResultRequest)(nil),   // 22: millrace.v1.LocateResultRequest
+	(*LocateResultResponse)(nil),  // 23: millrace.v1.LocateResultResponse
+	(*ResultPart)(nil),            // 24: millrace.v1.ResultPart
+	(*OutputTicket)(nil),          // 25: millrace.v1.OutputTicket
+	(*RemoveJobRequest)(nil),      // 26: millrace.v1.RemoveJobRequest
+	(*RemoveJobResponse)(nil),     // 27: millrace.v1.RemoveJobResponse
+	(*Failure)(nil),               // 28: millrace.v1.Failure
+	(OutcomeClass)(0),             // 29: millrace.v1.OutcomeClass
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*Counters)(nil),              // 31: millrace.v1.Counters
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*BadRecord)(nil),             // 33: millrace.v1.BadRecord
+	(*JobSpec)(nil),               // 34: millrace.v1.JobSpec
+	(*Plan)(nil),                  // 35: millrace.v1.Plan
+	(Format)(0),                   // 36: millrace.v1.Format
+	(*Column)(nil),                // 37: millrace.v1.Column
+	(OutputKind)(0),               // 38: millrace.v1.OutputKind
 }
 var file_millrace_v1_job_service_proto_depIdxs = []int32{
 	0,  // 0: millrace.v1.Job.state:type_name -> millrace.v1.JobState
-	22, // 1: millrace.v1.Job.failure:type_name -> millrace.v1.Failure
-	23, // 2: millrace.v1.Job.failure_class:type_name -> millrace.v1.OutcomeClass
+	28, // 1: millrace.v1.Job.failure:type_name -> millrace.v1.Failure
+	29, // 2: millrace.v1.Job.failure_class:type_name -> millrace.v1.OutcomeClass
 	2,  // 3: millrace.v1.Job.stats:type_name -> millrace.v1.JobStats
-	24, // 4: millrace.v1.Job.submitted:type_name -> google.protobuf.Timestamp
-	24, // 5: millrace.v1.Job.ended:type_name -> google.protobuf.Timestamp
-	25, // 6: millrace.v1.JobStats.counters:type_name -> millrace.v1.Counters
-	26, // 7: millrace.v1.JobStats.batch_time:type_name -> google.protobuf.Duration
-	26, // 8: millrace.v1.JobStats.delay_time:type_name -> google.protobuf.Duration
-	26, // 9: millrace.v1.JobStats.elapsed:type_name -> google.protobuf.Duration
-	26, // 10: millrace.v1.JobStats.remaining:type_name -> google.protobuf.Duration
-	27, // 11: millrace.v1.JobStats.skipped:type_name -> millrace.v1.BadRecord
-	28, // 12: millrace.v1.SubmitJobRequest.spec:type_name -> millrace.v1.JobSpec
-	1,  // 13: millrace.v1.SubmitJobResponse.job:type_name -> millrace.v1.Job
-	1,  // 14: millrace.v1.GetJobResponse.job:type_name -> millrace.v1.Job
-	1,  // 15: millrace.v1.ListJobsResponse.jobs:type_name -> millrace.v1.Job
-	1,  // 16: millrace.v1.WatchJobResponse.job:type_name -> millrace.v1.Job
-	1,  // 17: millrace.v1.CancelJobResponse.job:type_name -> millrace.v1.Job
-	1,  // 18: millrace.v1.PauseJobResponse.job:type_name -> millrace.v1.Job
-	1,  // 19: millrace.v1.ResumeJobResponse.job:type_name -> millrace.v1.Job
-	29, // 20: millrace.v1.ExplainJobResponse.plan:type_name -> millrace.v1.Plan
-	21, // 21: millrace.v1.ReadResultResponse.header:type_name -> millrace.v1.ResultHeader
-	30, // 22: millrace.v1.ResultHeader.format:type_name -> millrace.v1.Format
-	31, // 23: millrace.v1.ResultHeader.columns:type_name -> millrace.v1.Column
-	3,  // 24: millrace.v1.JobService.SubmitJob:input_type -> millrace.v1.SubmitJobRequest
-	5,  // 25: millrace.v1.JobService.GetJob:input_type -> millrace.v1.GetJobRequest
-	7,  // 26: millrace.v1.JobService.ListJobs:input_type -> millrace.v1.ListJobsRequest
-	9,  // 27: millrace.v1.JobService.WatchJob:input_type -> millrace.v1.WatchJobRequest
-	11, // 28: millrace.v1.JobService.CancelJob:input_type -> millrace.v1.CancelJobRequest
-	13, // 29: millrace.v1.JobService.PauseJob:input_type -> millrace.v1.PauseJobRequest
-	15, // 30: millrace.v1.JobService.ResumeJob:input_type -> millrace.v1.ResumeJobRequest
-	17, // 31: millrace.v1.JobService.ExplainJob:input_type -> millrace.v1.ExplainJobRequest
-	19, // 32: millrace.v1.JobService.ReadResult:input_type -> millrace.v1.ReadResultRequest
-	4,  // 33: millrace.v1.JobService.SubmitJob:output_type -> millrace.v1.SubmitJobResponse
-	6,  // 34: millrace.v1.JobService.GetJob:output_type -> millrace.v1.GetJobResponse
-	8,  // 35: millrace.v1.JobService.ListJobs:output_type -> millrace.v1.ListJobsResponse
-	10, // 36: millrace.v1.JobService.WatchJob:output_type -> millrace.v1.WatchJobResponse
-	12, // 37: millrace.v1.JobService.CancelJob:output_type -> millrace.v1.CancelJobResponse
-	14, // 38: millrace.v1.JobService.PauseJob:output_type -> millrace.v1.PauseJobResponse
-	16, // 39: millrace.v1.JobService.ResumeJob:output_type -> millrace.v1.ResumeJobResponse
-	18, // 40: millrace.v1.JobService.ExplainJob:output_type -> millrace.v1.ExplainJobResponse
-	20, // 41: millrace.v1.JobService.ReadResult:output_type -> millrace.v1.ReadResultResponse
-	33, // [33:42] is the sub-list for method output_type
-	24, // [24:33] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	30, // 4: millrace.v1.Job.submitted:type_name -> google.protobuf.Timestamp
+	30, // 5: millrace.v1.Job.ended:type_name -> google.protobuf.Timestamp
+	30, // 6: millrace.v1.Job.expires:type_name -> google.protobuf.Timestamp
+	31, // 7: millrace.v1.JobStats.counters:type_name -> millrace.v1.Counters
+	32, // 8: millrace.v1.JobStats.batch_time:type_name -> google.protobuf.Duration
+	32, // 9: millrace.v1.JobStats.delay_time:type_name -> google.protobuf.Duration
+	32, // 10: millrace.v1.JobStats.elapsed:type_name -> google.protobuf.Duration
+	32, // 11: millrace.v1.JobStats.remaining:type_name -> google.protobuf.Duration
+	33, // 12: millrace.v1.JobStats.skipped:type_name -> millrace.v1.BadRecord
+	34, // 13: millrace.v1.SubmitJobRequest.spec:type_name -> millrace.v1.JobSpec
+	32, // 14: millrace.v1.SubmitJobRequest.keep_for:type_name -> google.protobuf.Duration
+	1,  // 15: millrace.v1.SubmitJobResponse.job:type_name -> millrace.v1.Job
+	1,  // 16: millrace.v1.GetJobResponse.job:type_name -> millrace.v1.Job
+	1,  // 17: millrace.v1.ListJobsResponse.jobs:type_name -> millrace.v1.Job
+	1,  // 18: millrace.v1.WatchJobResponse.job:type_name -> millrace.v1.Job
+	1,  // 19: millrace.v1.CancelJobResponse.job:type_name -> millrace.v1.Job
+	1,  // 20: millrace.v1.PauseJobResponse.job:type_name -> millrace.v1.Job
+	1,  // 21: millrace.v1.ResumeJobResponse.job:type_name -> millrace.v1.Job
+	35, // 22: millrace.v1.ExplainJobResponse.plan:type_name -> millrace.v1.Plan
+	21, // 23: millrace.v1.ReadResultResponse.header:type_name -> millrace.v1.ResultHeader
+	36, // 24: millrace.v1.ResultHeader.format:type_name -> millrace.v1.Format
+	37, // 25: millrace.v1.ResultHeader.columns:type_name -> millrace.v1.Column
+	21, // 26: millrace.v1.LocateResultResponse.header:type_name -> millrace.v1.ResultHeader
+	24, // 27: millrace.v1.LocateResultResponse.parts:type_name -> millrace.v1.ResultPart
+	38, // 28: millrace.v1.ResultPart.kind:type_name -> millrace.v1.OutputKind
+	3,  // 29: millrace.v1.JobService.SubmitJob:input_type -> millrace.v1.SubmitJobRequest
+	5,  // 30: millrace.v1.JobService.GetJob:input_type -> millrace.v1.GetJobRequest
+	7,  // 31: millrace.v1.JobService.ListJobs:input_type -> millrace.v1.ListJobsRequest
+	9,  // 32: millrace.v1.JobService.WatchJob:input_type -> millrace.v1.WatchJobRequest
+	11, // 33: millrace.v1.JobService.CancelJob:input_type -> millrace.v1.CancelJobRequest
+	13, // 34: millrace.v1.JobService.PauseJob:input_type -> millrace.v1.PauseJobRequest
+	15, // 35: millrace.v1.JobService.ResumeJob:input_type -> millrace.v1.ResumeJobRequest
+	17, // 36: millrace.v1.JobService.ExplainJob:input_type -> millrace.v1.ExplainJobRequest
+	19, // 37: millrace.v1.JobService.ReadResult:input_type -> millrace.v1.ReadResultRequest
+	22, // 38: millrace.v1.JobService.LocateResult:input_type -> millrace.v1.LocateResultRequest
+	26, // 39: millrace.v1.JobService.RemoveJob:input_type -> millrace.v1.RemoveJobRequest
+	4,  // 40: millrace.v1.JobService.SubmitJob:output_type -> millrace.v1.SubmitJobResponse
+	6,  // 41: millrace.v1.JobService.GetJob:output_type -> millrace.v1.GetJobResponse
+	8,  // 42: millrace.v1.JobService.ListJobs:output_type -> millrace.v1.ListJobsResponse
+	10, // 43: millrace.v1.JobService.WatchJob:output_type -> millrace.v1.WatchJobResponse
+	12, // 44: millrace.v1.JobService.CancelJob:output_type -> millrace.v1.CancelJobResponse
+	14, // 45: millrace.v1.JobService.PauseJob:output_type -> millrace.v1.PauseJobResponse
+	16, // 46: millrace.v1.JobService.ResumeJob:output_type -> millrace.v1.ResumeJobResponse
+	18, // 47: millrace.v1.JobService.ExplainJob:output_type -> millrace.v1.ExplainJobResponse
+	20, // 48: millrace.v1.JobService.ReadResult:output_type -> millrace.v1.ReadResultResponse
+	23, // 49: millrace.v1.JobService.LocateResult:output_type -> millrace.v1.LocateResultResponse
+	27, // 50: millrace.v1.JobService.RemoveJob:output_type -> millrace.v1.RemoveJobResponse
+	40, // [40:51] is the sub-list for method output_type
+	29, // [29:40] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_job_service_proto_init() }
@@ -1578,7 +2024,7 @@ func file_millrace_v1_job_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_millrace_v1_job_service_proto_rawDesc), len(file_millrace_v1_job_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

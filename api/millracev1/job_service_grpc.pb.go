@@ -21,15 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	JobService_SubmitJob_FullMethodName  = "/millrace.v1.JobService/SubmitJob"
-	JobService_GetJob_FullMethodName     = "/millrace.v1.JobService/GetJob"
-	JobService_ListJobs_FullMethodName   = "/millrace.v1.JobService/ListJobs"
-	JobService_WatchJob_FullMethodName   = "/millrace.v1.JobService/WatchJob"
-	JobService_CancelJob_FullMethodName  = "/millrace.v1.JobService/CancelJob"
-	JobService_PauseJob_FullMethodName   = "/millrace.v1.JobService/PauseJob"
-	JobService_ResumeJob_FullMethodName  = "/millrace.v1.JobService/ResumeJob"
-	JobService_ExplainJob_FullMethodName = "/millrace.v1.JobService/ExplainJob"
-	JobService_ReadResult_FullMethodName = "/millrace.v1.JobService/ReadResult"
+	JobService_SubmitJob_FullMethodName    = "/millrace.v1.JobService/SubmitJob"
+	JobService_GetJob_FullMethodName       = "/millrace.v1.JobService/GetJob"
+	JobService_ListJobs_FullMethodName     = "/millrace.v1.JobService/ListJobs"
+	JobService_WatchJob_FullMethodName     = "/millrace.v1.JobService/WatchJob"
+	JobService_CancelJob_FullMethodName    = "/millrace.v1.JobService/CancelJob"
+	JobService_PauseJob_FullMethodName     = "/millrace.v1.JobService/PauseJob"
+	JobService_ResumeJob_FullMethodName    = "/millrace.v1.JobService/ResumeJob"
+	JobService_ExplainJob_FullMethodName   = "/millrace.v1.JobService/ExplainJob"
+	JobService_ReadResult_FullMethodName   = "/millrace.v1.JobService/ReadResult"
+	JobService_LocateResult_FullMethodName = "/millrace.v1.JobService/LocateResult"
+	JobService_RemoveJob_FullMethodName    = "/millrace.v1.JobService/RemoveJob"
 )
 
 // JobServiceClient is the client API for JobService service.
@@ -57,9 +59,17 @@ type JobServiceClient interface {
 	// ExplainJob tells the plan, and why what waits is waiting.
 	ExplainJob(ctx context.Context, in *ExplainJobRequest, opts ...grpc.CallOption) (*ExplainJobResponse, error)
 	// ReadResult streams the result of a job without a file sink, in source
-	// order, as it becomes known. It fails when the job fails. A result can be
-	// read once.
+	// order. It fails when the job fails. A result that is kept is read once the
+	// job is done, as often as wanted; what of it was lost with its worker is
+	// made again, if its input is still there. One that is not kept is read as it
+	// becomes known, and once.
 	ReadResult(ctx context.Context, in *ReadResultRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadResultResponse], error)
+	// LocateResult tells where the parts of a kept result are, in source order,
+	// so that they can be fetched from the workers by Arrow Flight. It waits until
+	// the job is done, as ReadResult does. Messages hold at most 1,000 parts.
+	LocateResult(ctx context.Context, in *LocateResultRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LocateResultResponse], error)
+	// RemoveJob forgets a job that has ended, and its result with it.
+	RemoveJob(ctx context.Context, in *RemoveJobRequest, opts ...grpc.CallOption) (*RemoveJobResponse, error)
 }
 
 type jobServiceClient struct {
@@ -178,6 +188,35 @@ func (c *jobServiceClient) ReadResult(ctx context.Context, in *ReadResultRequest
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type JobService_ReadResultClient = grpc.ServerStreamingClient[ReadResultResponse]
 
+func (c *jobServiceClient) LocateResult(ctx context.Context, in *LocateResultRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LocateResultResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &JobService_ServiceDesc.Streams[2], JobService_LocateResult_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[LocateResultRequest, LocateResultResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type JobService_LocateResultClient = grpc.ServerStreamingClient[LocateResultResponse]
+
+func (c *jobServiceClient) RemoveJob(ctx context.Context, in *RemoveJobRequest, opts ...grpc.CallOption) (*RemoveJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveJobResponse)
+	err := c.cc.Invoke(ctx, JobService_RemoveJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JobServiceServer is the server API for JobService service.
 // All implementations must embed UnimplementedJobServiceServer
 // for forward compatibility.
@@ -203,9 +242,17 @@ type JobServiceServer interface {
 	// ExplainJob tells the plan, and why what waits is waiting.
 	ExplainJob(context.Context, *ExplainJobRequest) (*ExplainJobResponse, error)
 	// ReadResult streams the result of a job without a file sink, in source
-	// order, as it becomes known. It fails when the job fails. A result can be
-	// read once.
+	// order. It fails when the job fails. A result that is kept is read once the
+	// job is done, as often as wanted; what of it was lost with its worker is
+	// made again, if its input is still there. One that is not kept is read as it
+	// becomes known, and once.
 	ReadResult(*ReadResultRequest, grpc.ServerStreamingServer[ReadResultResponse]) error
+	// LocateResult tells where the parts of a kept result are, in source order,
+	// so that they can be fetched from the workers by Arrow Flight. It waits until
+	// the job is done, as ReadResult does. Messages hold at most 1,000 parts.
+	LocateResult(*LocateResultRequest, grpc.ServerStreamingServer[LocateResultResponse]) error
+	// RemoveJob forgets a job that has ended, and its result with it.
+	RemoveJob(context.Context, *RemoveJobRequest) (*RemoveJobResponse, error)
 	mustEmbedUnimplementedJobServiceServer()
 }
 
@@ -242,6 +289,12 @@ func (UnimplementedJobServiceServer) ExplainJob(context.Context, *ExplainJobRequ
 }
 func (UnimplementedJobServiceServer) ReadResult(*ReadResultRequest, grpc.ServerStreamingServer[ReadResultResponse]) error {
 	return status.Error(codes.Unimplemented, "method ReadResult not implemented")
+}
+func (UnimplementedJobServiceServer) LocateResult(*LocateResultRequest, grpc.ServerStreamingServer[LocateResultResponse]) error {
+	return status.Error(codes.Unimplemented, "method LocateResult not implemented")
+}
+func (UnimplementedJobServiceServer) RemoveJob(context.Context, *RemoveJobRequest) (*RemoveJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveJob not implemented")
 }
 func (UnimplementedJobServiceServer) mustEmbedUnimplementedJobServiceServer() {}
 func (UnimplementedJobServiceServer) testEmbeddedByValue()                    {}
@@ -412,6 +465,35 @@ func _JobService_ReadResult_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type JobService_ReadResultServer = grpc.ServerStreamingServer[ReadResultResponse]
 
+func _JobService_LocateResult_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(LocateResultRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(JobServiceServer).LocateResult(m, &grpc.GenericServerStream[LocateResultRequest, LocateResultResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type JobService_LocateResultServer = grpc.ServerStreamingServer[LocateResultResponse]
+
+func _JobService_RemoveJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).RemoveJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_RemoveJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).RemoveJob(ctx, req.(*RemoveJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // JobService_ServiceDesc is the grpc.ServiceDesc for JobService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -447,6 +529,10 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ExplainJob",
 			Handler:    _JobService_ExplainJob_Handler,
 		},
+		{
+			MethodName: "RemoveJob",
+			Handler:    _JobService_RemoveJob_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -457,6 +543,11 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ReadResult",
 			Handler:       _JobService_ReadResult_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "LocateResult",
+			Handler:       _JobService_LocateResult_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -335,7 +335,11 @@ type Plan struct {
 	// The format of the result as it reaches the sink.
 	ResultFormat Format `protobuf:"varint,7,opt,name=result_format,json=resultFormat,proto3,enum=millrace.v1.Format" json:"result_format,omitempty"`
 	// What its maker wants said to the user, a sentence each.
-	Notes         []string `protobuf:"bytes,8,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,8,rep,name=notes,proto3" json:"notes,omitempty"`
+	// What the marker says that its maker left in the folder of the sink; empty
+	// where there is none. A worker that does not see it there shares no file
+	// system with the others, and writes nothing.
+	SinkMarker    string `protobuf:"bytes,9,opt,name=sink_marker,json=sinkMarker,proto3" json:"sink_marker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,6 +428,13 @@ func (x *Plan) GetNotes() []string {
 		return x.Notes
 	}
 	return nil
+}
+
+func (x *Plan) GetSinkMarker() string {
+	if x != nil {
+		return x.SinkMarker
+	}
+	return ""
 }
 
 // Column is a named, typed column.
@@ -615,7 +626,7 @@ type StagePlan struct {
 	// Merges neighbouring outputs of this stage into one output of the same
 	// kind; when absent they can be concatenated.
 	Combine *Step `protobuf:"bytes,5,opt,name=combine,proto3" json:"combine,omitempty"`
-	// Processors that a worker needs: "sql", "command", "function:NAME".
+	// Processors that a worker needs: "sql", "command:PROGRAM", "function:NAME".
 	Requires []string `protobuf:"bytes,6,rep,name=requires,proto3" json:"requires,omitempty"`
 	// How its outputs are kept.
 	Output OutputKind `protobuf:"varint,7,opt,name=output,proto3,enum=millrace.v1.OutputKind" json:"output,omitempty"`
@@ -1158,7 +1169,7 @@ var File_millrace_v1_plan_proto protoreflect.FileDescriptor
 
 const file_millrace_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	"\x16millrace/v1/plan.proto\x12\vmillrace.v1\x1a\x15millrace/v1/job.proto\"\xf7\x02\n" +
+	"\x16millrace/v1/plan.proto\x12\vmillrace.v1\x1a\x15millrace/v1/job.proto\"\x98\x03\n" +
 	"\x04Plan\x123\n" +
 	"\tfragments\x18\x01 \x03(\v2\x15.millrace.v1.FragmentR\tfragments\x12.\n" +
 	"\x06stages\x18\x02 \x03(\v2\x16.millrace.v1.StagePlanR\x06stages\x12+\n" +
@@ -1167,7 +1178,9 @@ const file_millrace_v1_plan_proto_rawDesc = "" +
 	"\acolumns\x18\x05 \x03(\v2\x13.millrace.v1.ColumnR\acolumns\x12:\n" +
 	"\x0eresult_columns\x18\x06 \x03(\v2\x13.millrace.v1.ColumnR\rresultColumns\x128\n" +
 	"\rresult_format\x18\a \x01(\x0e2\x13.millrace.v1.FormatR\fresultFormat\x12\x14\n" +
-	"\x05notes\x18\b \x03(\tR\x05notes\"0\n" +
+	"\x05notes\x18\b \x03(\tR\x05notes\x12\x1f\n" +
+	"\vsink_marker\x18\t \x01(\tR\n" +
+	"sinkMarker\"0\n" +
 	"\x06Column\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\"\xac\x02\n" +

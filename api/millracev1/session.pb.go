@@ -44,12 +44,17 @@ const (
 	OutcomeClass_OUTCOME_CLASS_KILLED_TIME OutcomeClass = 6
 	// Died by a signal that Millrace did not send.
 	OutcomeClass_OUTCOME_CLASS_KILLED_SIGNAL OutcomeClass = 7
-	// An input is not there, or is not what was planned.
+	// A file or a folder is not there, or is not what was planned, as this
+	// worker sees it. Another one may see it; spends no attempt while there is
+	// one that was not asked.
 	OutcomeClass_OUTCOME_CLASS_INPUT_GONE OutcomeClass = 8
 	// Given back without having started, or at a drain; spends no attempt.
 	OutcomeClass_OUTCOME_CLASS_RETURNED OutcomeClass = 9
 	// Ended because the coordinator revoked it; spends no attempt.
 	OutcomeClass_OUTCOME_CLASS_CANCELLED OutcomeClass = 10
+	// An output of another batch that it reads could not be had; spends no
+	// attempt.
+	OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING OutcomeClass = 11
 )
 
 // Enum value maps for OutcomeClass.
@@ -66,6 +71,7 @@ var (
 		8:  "OUTCOME_CLASS_INPUT_GONE",
 		9:  "OUTCOME_CLASS_RETURNED",
 		10: "OUTCOME_CLASS_CANCELLED",
+		11: "OUTCOME_CLASS_OUTPUT_MISSING",
 	}
 	OutcomeClass_value = map[string]int32{
 		"OUTCOME_CLASS_UNSPECIFIED":     0,
@@ -79,6 +85,7 @@ var (
 		"OUTCOME_CLASS_INPUT_GONE":      8,
 		"OUTCOME_CLASS_RETURNED":        9,
 		"OUTCOME_CLASS_CANCELLED":       10,
+		"OUTCOME_CLASS_OUTPUT_MISSING":  11,
 	}
 )
 
@@ -266,7 +273,8 @@ type Attach struct {
 	MemoryBytes int64 `protobuf:"varint,4,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
 	// Its labels.
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What it can run: "sql", "command", "function:NAME".
+	// What it can run: "sql", "command:PROGRAM", "command:*" for every program,
+	// "function:NAME".
 	Processors []string `protobuf:"bytes,6,rep,name=processors,proto3" json:"processors,omitempty"`
 	// Leases that it holds, running or waiting.
 	Leases []*HeldLease `protobuf:"bytes,7,rep,name=leases,proto3" json:"leases,omitempty"`
@@ -278,7 +286,21 @@ type Attach struct {
 	Outputs []*OutputRef `protobuf:"bytes,10,rep,name=outputs,proto3" json:"outputs,omitempty"`
 	// Jobs that it keeps anything of; ended_jobs names those of them that ended
 	// while it was away.
-	Jobs          []uint64 `protobuf:"varint,11,rep,packed,name=jobs,proto3" json:"jobs,omitempty"`
+	Jobs []uint64 `protobuf:"varint,11,rep,packed,name=jobs,proto3" json:"jobs,omitempty"`
+	// The number of the protocol that it speaks. A coordinator takes its own
+	// number and the one before, and refuses others.
+	Protocol uint32 `protobuf:"varint,12,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// Where it is, for people and for the choice among equals: a rack, a
+	// building; at most 63 bytes.
+	Zone string `protobuf:"bytes,13,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Where it serves its outputs by Arrow Flight, each "host:port", the one to
+	// be tried first in front; none when it serves none. At most 16.
+	DataAddresses []string `protobuf:"bytes,14,rep,name=data_addresses,json=dataAddresses,proto3" json:"data_addresses,omitempty"`
+	// The number of its process: it rises when the worker is started again. Two
+	// processes of one name are told apart by it.
+	Incarnation uint64 `protobuf:"varint,15,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// The folders whose files it serves; at most 64. One that is "/" serves all.
+	DataRoots     []string `protobuf:"bytes,16,rep,name=data_roots,json=dataRoots,proto3" json:"data_roots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -386,6 +408,41 @@ func (x *Attach) GetOutputs() []*OutputRef {
 func (x *Attach) GetJobs() []uint64 {
 	if x != nil {
 		return x.Jobs
+	}
+	return nil
+}
+
+func (x *Attach) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *Attach) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Attach) GetDataAddresses() []string {
+	if x != nil {
+		return x.DataAddresses
+	}
+	return nil
+}
+
+func (x *Attach) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Attach) GetDataRoots() []string {
+	if x != nil {
+		return x.DataRoots
 	}
 	return nil
 }
@@ -589,7 +646,9 @@ type Heartbeat struct {
 	// Rises with every heartbeat of a session; its answer repeats it.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Leases in progress.
-	Progress      []*Progress `protobuf:"bytes,2,rep,name=progress,proto3" json:"progress,omitempty"`
+	Progress []*Progress `protobuf:"bytes,2,rep,name=progress,proto3" json:"progress,omitempty"`
+	// Bytes that its outputs take in its spool.
+	SpoolBytes    int64 `protobuf:"varint,3,opt,name=spool_bytes,json=spoolBytes,proto3" json:"spool_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -636,6 +695,13 @@ func (x *Heartbeat) GetProgress() []*Progress {
 		return x.Progress
 	}
 	return nil
+}
+
+func (x *Heartbeat) GetSpoolBytes() int64 {
+	if x != nil {
+		return x.SpoolBytes
+	}
+	return 0
 }
 
 // Progress is how far a lease is.
@@ -730,7 +796,9 @@ type Outcome struct {
 	Plan *Plan `protobuf:"bytes,7,opt,name=plan,proto3" json:"plan,omitempty"`
 	// The lease as it was granted; only in an attach, where the coordinator may
 	// be one that did not grant it.
-	Granted       *Lease `protobuf:"bytes,8,opt,name=granted,proto3" json:"granted,omitempty"`
+	Granted *Lease `protobuf:"bytes,8,opt,name=granted,proto3" json:"granted,omitempty"`
+	// Inputs that could not be had, in class OUTPUT_MISSING.
+	Missing       []*MissingOutput `protobuf:"bytes,9,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -821,6 +889,78 @@ func (x *Outcome) GetGranted() *Lease {
 	return nil
 }
 
+func (x *Outcome) GetMissing() []*MissingOutput {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// MissingOutput is an output that a worker needed and did not get.
+type MissingOutput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its holder answered that it does not have it. Otherwise the holder could
+	// not be reached, and may still have it.
+	Gone bool `protobuf:"varint,2,opt,name=gone,proto3" json:"gone,omitempty"`
+	// Why, for people; at most 500 bytes.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MissingOutput) Reset() {
+	*x = MissingOutput{}
+	mi := &file_millrace_v1_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MissingOutput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MissingOutput) ProtoMessage() {}
+
+func (x *MissingOutput) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MissingOutput.ProtoReflect.Descriptor instead.
+func (*MissingOutput) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MissingOutput) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MissingOutput) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *MissingOutput) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Failure says what went wrong.
 type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -840,7 +980,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_millrace_v1_session_proto_msgTypes[8]
+	mi := &file_millrace_v1_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +992,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[8]
+	mi := &file_millrace_v1_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1005,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Failure) GetMessage() string {
@@ -921,7 +1061,7 @@ type BadRecord struct {
 
 func (x *BadRecord) Reset() {
 	*x = BadRecord{}
-	mi := &file_millrace_v1_session_proto_msgTypes[9]
+	mi := &file_millrace_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1073,7 @@ func (x *BadRecord) String() string {
 func (*BadRecord) ProtoMessage() {}
 
 func (x *BadRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[9]
+	mi := &file_millrace_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1086,7 @@ func (x *BadRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BadRecord.ProtoReflect.Descriptor instead.
 func (*BadRecord) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BadRecord) GetFile() string {
@@ -999,7 +1139,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_millrace_v1_session_proto_msgTypes[10]
+	mi := &file_millrace_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1151,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[10]
+	mi := &file_millrace_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1164,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Counters) GetRecordsIn() int64 {
@@ -1086,14 +1226,16 @@ type OutputRef struct {
 	// shared.
 	Path string `protobuf:"bytes,6,opt,name=path,proto3" json:"path,omitempty"`
 	// The job that it belongs to.
-	Job           uint64 `protobuf:"varint,7,opt,name=job,proto3" json:"job,omitempty"`
+	Job uint64 `protobuf:"varint,7,opt,name=job,proto3" json:"job,omitempty"`
+	// Where its worker serves it by Arrow Flight, each "host:port"; in leases.
+	Addresses     []string `protobuf:"bytes,8,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OutputRef) Reset() {
 	*x = OutputRef{}
-	mi := &file_millrace_v1_session_proto_msgTypes[11]
+	mi := &file_millrace_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1247,7 @@ func (x *OutputRef) String() string {
 func (*OutputRef) ProtoMessage() {}
 
 func (x *OutputRef) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[11]
+	mi := &file_millrace_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1260,7 @@ func (x *OutputRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputRef.ProtoReflect.Descriptor instead.
 func (*OutputRef) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OutputRef) GetId() string {
@@ -1170,6 +1312,13 @@ func (x *OutputRef) GetJob() uint64 {
 	return 0
 }
 
+func (x *OutputRef) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // SessionResponse is what the coordinator says.
 type SessionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1192,14 +1341,17 @@ type SessionResponse struct {
 	// Finish what runs, return what waits, and leave.
 	Drain bool `protobuf:"varint,9,opt,name=drain,proto3" json:"drain,omitempty"`
 	// Jobs that are over: everything of theirs can be deleted.
-	EndedJobs     []uint64 `protobuf:"varint,10,rep,packed,name=ended_jobs,json=endedJobs,proto3" json:"ended_jobs,omitempty"`
+	EndedJobs []uint64 `protobuf:"varint,10,rep,packed,name=ended_jobs,json=endedJobs,proto3" json:"ended_jobs,omitempty"`
+	// With drain: running leases may take so long, and are returned then; the
+	// worker's own time when absent.
+	DrainWithin   *durationpb.Duration `protobuf:"bytes,11,opt,name=drain_within,json=drainWithin,proto3" json:"drain_within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_millrace_v1_session_proto_msgTypes[12]
+	mi := &file_millrace_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1363,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[12]
+	mi := &file_millrace_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1376,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{12}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionResponse) GetAttached() *Attached {
@@ -1297,6 +1449,13 @@ func (x *SessionResponse) GetEndedJobs() []uint64 {
 	return nil
 }
 
+func (x *SessionResponse) GetDrainWithin() *durationpb.Duration {
+	if x != nil {
+		return x.DrainWithin
+	}
+	return nil
+}
+
 // Attached answers an attach.
 type Attached struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1309,14 +1468,18 @@ type Attached struct {
 	// The leases of the inventory that go on.
 	Keep []*Fence `protobuf:"bytes,4,rep,name=keep,proto3" json:"keep,omitempty"`
 	// The leases of the inventory that must stop.
-	Drop          []*Fence `protobuf:"bytes,5,rep,name=drop,proto3" json:"drop,omitempty"`
+	Drop []*Fence `protobuf:"bytes,5,rep,name=drop,proto3" json:"drop,omitempty"`
+	// The version of the coordinator's program.
+	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	// The number of the protocol that it speaks.
+	Protocol      uint32 `protobuf:"varint,7,opt,name=protocol,proto3" json:"protocol,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Attached) Reset() {
 	*x = Attached{}
-	mi := &file_millrace_v1_session_proto_msgTypes[13]
+	mi := &file_millrace_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1491,7 @@ func (x *Attached) String() string {
 func (*Attached) ProtoMessage() {}
 
 func (x *Attached) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[13]
+	mi := &file_millrace_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1504,7 @@ func (x *Attached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attached.ProtoReflect.Descriptor instead.
 func (*Attached) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{13}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Attached) GetTerm() uint64 {
@@ -1379,6 +1542,20 @@ func (x *Attached) GetDrop() []*Fence {
 	return nil
 }
 
+func (x *Attached) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Attached) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
 // JobContext is what all leases of one stage share.
 type JobContext struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1400,7 +1577,7 @@ type JobContext struct {
 
 func (x *JobContext) Reset() {
 	*x = JobContext{}
-	mi := &file_millrace_v1_session_proto_msgTypes[14]
+	mi := &file_millrace_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1589,7 @@ func (x *JobContext) String() string {
 func (*JobContext) ProtoMessage() {}
 
 func (x *JobContext) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[14]
+	mi := &file_millrace_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1602,7 @@ func (x *JobContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobContext.ProtoReflect.Descriptor instead.
 func (*JobContext) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{14}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *JobContext) GetDigest() string {
@@ -1505,7 +1682,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_millrace_v1_session_proto_msgTypes[15]
+	mi := &file_millrace_v1_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1694,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[15]
+	mi := &file_millrace_v1_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1707,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Lease) GetFence() *Fence {
@@ -1634,7 +1811,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_millrace_v1_session_proto_msgTypes[16]
+	mi := &file_millrace_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1823,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[16]
+	mi := &file_millrace_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1836,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Split) GetFragment() uint32 {
@@ -1706,7 +1883,7 @@ type OutcomeAck struct {
 
 func (x *OutcomeAck) Reset() {
 	*x = OutcomeAck{}
-	mi := &file_millrace_v1_session_proto_msgTypes[17]
+	mi := &file_millrace_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1895,7 @@ func (x *OutcomeAck) String() string {
 func (*OutcomeAck) ProtoMessage() {}
 
 func (x *OutcomeAck) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[17]
+	mi := &file_millrace_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1908,7 @@ func (x *OutcomeAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeAck.ProtoReflect.Descriptor instead.
 func (*OutcomeAck) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OutcomeAck) GetFence() *Fence {
@@ -1770,7 +1947,7 @@ type Revoke struct {
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_millrace_v1_session_proto_msgTypes[18]
+	mi := &file_millrace_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1959,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[18]
+	mi := &file_millrace_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1972,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Revoke) GetFence() *Fence {
@@ -1832,7 +2009,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_millrace_v1_session_proto_msgTypes[19]
+	mi := &file_millrace_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2021,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[19]
+	mi := &file_millrace_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +2034,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Send) GetTicket() string {
@@ -1889,7 +2066,7 @@ type UploadRequest struct {
 
 func (x *UploadRequest) Reset() {
 	*x = UploadRequest{}
-	mi := &file_millrace_v1_session_proto_msgTypes[20]
+	mi := &file_millrace_v1_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2078,7 @@ func (x *UploadRequest) String() string {
 func (*UploadRequest) ProtoMessage() {}
 
 func (x *UploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[20]
+	mi := &file_millrace_v1_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2091,7 @@ func (x *UploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadRequest.ProtoReflect.Descriptor instead.
 func (*UploadRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UploadRequest) GetTicket() string {
@@ -1947,7 +2124,7 @@ type UploadResponse struct {
 
 func (x *UploadResponse) Reset() {
 	*x = UploadResponse{}
-	mi := &file_millrace_v1_session_proto_msgTypes[21]
+	mi := &file_millrace_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1959,7 +2136,7 @@ func (x *UploadResponse) String() string {
 func (*UploadResponse) ProtoMessage() {}
 
 func (x *UploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[21]
+	mi := &file_millrace_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1972,7 +2149,7 @@ func (x *UploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadResponse.ProtoReflect.Descriptor instead.
 func (*UploadResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{21}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 var File_millrace_v1_session_proto protoreflect.FileDescriptor
@@ -1985,7 +2162,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x06credit\x18\x02 \x01(\v2\x13.millrace.v1.CreditR\x06credit\x120\n" +
 	"\boutcomes\x18\x03 \x03(\v2\x14.millrace.v1.OutcomeR\boutcomes\x124\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x16.millrace.v1.HeartbeatR\theartbeat\x12\x14\n" +
-	"\x05drain\x18\x05 \x01(\bR\x05drain\"\xc9\x03\n" +
+	"\x05drain\x18\x05 \x01(\bR\x05drain\"\xe1\x04\n" +
 	"\x06Attach\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x14\n" +
@@ -2000,7 +2177,13 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\aversion\x18\t \x01(\tR\aversion\x120\n" +
 	"\aoutputs\x18\n" +
 	" \x03(\v2\x16.millrace.v1.OutputRefR\aoutputs\x12\x12\n" +
-	"\x04jobs\x18\v \x03(\x04R\x04jobs\x1a9\n" +
+	"\x04jobs\x18\v \x03(\x04R\x04jobs\x12\x1a\n" +
+	"\bprotocol\x18\f \x01(\rR\bprotocol\x12\x12\n" +
+	"\x04zone\x18\r \x01(\tR\x04zone\x12%\n" +
+	"\x0edata_addresses\x18\x0e \x03(\tR\rdataAddresses\x12 \n" +
+	"\vincarnation\x18\x0f \x01(\x04R\vincarnation\x12\x1d\n" +
+	"\n" +
+	"data_roots\x18\x10 \x03(\tR\tdataRoots\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"]\n" +
@@ -2015,15 +2198,17 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x05lease\x18\x03 \x01(\v2\x12.millrace.v1.LeaseR\x05lease\"8\n" +
 	"\x06Credit\x12\x18\n" +
 	"\abatches\x18\x01 \x01(\rR\abatches\x12\x14\n" +
-	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\"Z\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\"{\n" +
 	"\tHeartbeat\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x121\n" +
-	"\bprogress\x18\x02 \x03(\v2\x15.millrace.v1.ProgressR\bprogress\"|\n" +
+	"\bprogress\x18\x02 \x03(\v2\x15.millrace.v1.ProgressR\bprogress\x12\x1f\n" +
+	"\vspool_bytes\x18\x03 \x01(\x03R\n" +
+	"spoolBytes\"|\n" +
 	"\bProgress\x12(\n" +
 	"\x05fence\x18\x01 \x01(\v2\x12.millrace.v1.FenceR\x05fence\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x03R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x16\n" +
-	"\x06status\x18\x04 \x01(\tR\x06status\"\x81\x03\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\"\xb7\x03\n" +
 	"\aOutcome\x12(\n" +
 	"\x05fence\x18\x01 \x01(\v2\x12.millrace.v1.FenceR\x05fence\x12/\n" +
 	"\x05class\x18\x02 \x01(\x0e2\x19.millrace.v1.OutcomeClassR\x05class\x12.\n" +
@@ -2032,7 +2217,12 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\afailure\x18\x05 \x01(\v2\x14.millrace.v1.FailureR\afailure\x123\n" +
 	"\aelapsed\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12%\n" +
 	"\x04plan\x18\a \x01(\v2\x11.millrace.v1.PlanR\x04plan\x12,\n" +
-	"\agranted\x18\b \x01(\v2\x12.millrace.v1.LeaseR\agranted\"\xad\x01\n" +
+	"\agranted\x18\b \x01(\v2\x12.millrace.v1.LeaseR\agranted\x124\n" +
+	"\amissing\x18\t \x03(\v2\x1a.millrace.v1.MissingOutputR\amissing\"K\n" +
+	"\rMissingOutput\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04gone\x18\x02 \x01(\bR\x04gone\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xad\x01\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1f\n" +
 	"\vexit_status\x18\x02 \x01(\x05R\n" +
@@ -2057,7 +2247,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x06custom\x18\x06 \x03(\v2!.millrace.v1.Counters.CustomEntryR\x06custom\x1a9\n" +
 	"\vCustomEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb6\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd4\x01\n" +
 	"\tOutputRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12+\n" +
@@ -2065,7 +2255,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\arecords\x18\x05 \x01(\x03R\arecords\x12\x12\n" +
 	"\x04path\x18\x06 \x01(\tR\x04path\x12\x10\n" +
-	"\x03job\x18\a \x01(\x04R\x03job\"\x98\x03\n" +
+	"\x03job\x18\a \x01(\x04R\x03job\x12\x1c\n" +
+	"\taddresses\x18\b \x03(\tR\taddresses\"\xd6\x03\n" +
 	"\x0fSessionResponse\x121\n" +
 	"\battached\x18\x01 \x01(\v2\x15.millrace.v1.AttachedR\battached\x12+\n" +
 	"\x04jobs\x18\x02 \x03(\v2\x17.millrace.v1.JobContextR\x04jobs\x12*\n" +
@@ -2078,13 +2269,16 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x05drain\x18\t \x01(\bR\x05drain\x12\x1d\n" +
 	"\n" +
 	"ended_jobs\x18\n" +
-	" \x03(\x04R\tendedJobs\"\xd8\x01\n" +
+	" \x03(\x04R\tendedJobs\x12<\n" +
+	"\fdrain_within\x18\v \x01(\v2\x19.google.protobuf.DurationR\vdrainWithin\"\x8e\x02\n" +
 	"\bAttached\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12/\n" +
 	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x127\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\x12&\n" +
 	"\x04keep\x18\x04 \x03(\v2\x12.millrace.v1.FenceR\x04keep\x12&\n" +
-	"\x04drop\x18\x05 \x03(\v2\x12.millrace.v1.FenceR\x04drop\"\xcc\x01\n" +
+	"\x04drop\x18\x05 \x03(\v2\x12.millrace.v1.FenceR\x04drop\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x12\x1a\n" +
+	"\bprotocol\x18\a \x01(\rR\bprotocol\"\xcc\x01\n" +
 	"\n" +
 	"JobContext\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x10\n" +
@@ -2129,7 +2323,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12.\n" +
 	"\afailure\x18\x03 \x01(\v2\x14.millrace.v1.FailureR\afailure\"\x10\n" +
-	"\x0eUploadResponse*\xd6\x02\n" +
+	"\x0eUploadResponse*\xf8\x02\n" +
 	"\fOutcomeClass\x12\x1d\n" +
 	"\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12OUTCOME_CLASS_DONE\x10\x01\x12!\n" +
@@ -2142,7 +2336,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x18OUTCOME_CLASS_INPUT_GONE\x10\b\x12\x1a\n" +
 	"\x16OUTCOME_CLASS_RETURNED\x10\t\x12\x1b\n" +
 	"\x17OUTCOME_CLASS_CANCELLED\x10\n" +
-	"*\x81\x01\n" +
+	"\x12 \n" +
+	"\x1cOUTCOME_CLASS_OUTPUT_MISSING\x10\v*\x81\x01\n" +
 	"\tLeaseKind\x12\x1a\n" +
 	"\x16LEASE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLEASE_KIND_PLAN\x10\x01\x12\x16\n" +
@@ -2166,7 +2361,7 @@ func file_millrace_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_millrace_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_millrace_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_millrace_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_millrace_v1_session_proto_goTypes = []any{
 	(OutcomeClass)(0),           // 0: millrace.v1.OutcomeClass
 	(LeaseKind)(0),              // 1: millrace.v1.LeaseKind
@@ -2178,85 +2373,88 @@ var file_millrace_v1_session_proto_goTypes = []any{
 	(*Heartbeat)(nil),           // 7: millrace.v1.Heartbeat
 	(*Progress)(nil),            // 8: millrace.v1.Progress
 	(*Outcome)(nil),             // 9: millrace.v1.Outcome
-	(*Failure)(nil),             // 10: millrace.v1.Failure
-	(*BadRecord)(nil),           // 11: millrace.v1.BadRecord
-	(*Counters)(nil),            // 12: millrace.v1.Counters
-	(*OutputRef)(nil),           // 13: millrace.v1.OutputRef
-	(*SessionResponse)(nil),     // 14: millrace.v1.SessionResponse
-	(*Attached)(nil),            // 15: millrace.v1.Attached
-	(*JobContext)(nil),          // 16: millrace.v1.JobContext
-	(*Lease)(nil),               // 17: millrace.v1.Lease
-	(*Split)(nil),               // 18: millrace.v1.Split
-	(*OutcomeAck)(nil),          // 19: millrace.v1.OutcomeAck
-	(*Revoke)(nil),              // 20: millrace.v1.Revoke
-	(*Send)(nil),                // 21: millrace.v1.Send
-	(*UploadRequest)(nil),       // 22: millrace.v1.UploadRequest
-	(*UploadResponse)(nil),      // 23: millrace.v1.UploadResponse
-	nil,                         // 24: millrace.v1.Attach.LabelsEntry
-	nil,                         // 25: millrace.v1.Counters.CustomEntry
-	(*durationpb.Duration)(nil), // 26: google.protobuf.Duration
-	(*Plan)(nil),                // 27: millrace.v1.Plan
-	(OutputKind)(0),             // 28: millrace.v1.OutputKind
-	(*JobSpec)(nil),             // 29: millrace.v1.JobSpec
-	(*StagePlan)(nil),           // 30: millrace.v1.StagePlan
-	(*Fragment)(nil),            // 31: millrace.v1.Fragment
+	(*MissingOutput)(nil),       // 10: millrace.v1.MissingOutput
+	(*Failure)(nil),             // 11: millrace.v1.Failure
+	(*BadRecord)(nil),           // 12: millrace.v1.BadRecord
+	(*Counters)(nil),            // 13: millrace.v1.Counters
+	(*OutputRef)(nil),           // 14: millrace.v1.OutputRef
+	(*SessionResponse)(nil),     // 15: millrace.v1.SessionResponse
+	(*Attached)(nil),            // 16: millrace.v1.Attached
+	(*JobContext)(nil),          // 17: millrace.v1.JobContext
+	(*Lease)(nil),               // 18: millrace.v1.Lease
+	(*Split)(nil),               // 19: millrace.v1.Split
+	(*OutcomeAck)(nil),          // 20: millrace.v1.OutcomeAck
+	(*Revoke)(nil),              // 21: millrace.v1.Revoke
+	(*Send)(nil),                // 22: millrace.v1.Send
+	(*UploadRequest)(nil),       // 23: millrace.v1.UploadRequest
+	(*UploadResponse)(nil),      // 24: millrace.v1.UploadResponse
+	nil,                         // 25: millrace.v1.Attach.LabelsEntry
+	nil,                         // 26: millrace.v1.Counters.CustomEntry
+	(*durationpb.Duration)(nil), // 27: google.protobuf.Duration
+	(*Plan)(nil),                // 28: millrace.v1.Plan
+	(OutputKind)(0),             // 29: millrace.v1.OutputKind
+	(*JobSpec)(nil),             // 30: millrace.v1.JobSpec
+	(*StagePlan)(nil),           // 31: millrace.v1.StagePlan
+	(*Fragment)(nil),            // 32: millrace.v1.Fragment
 }
 var file_millrace_v1_session_proto_depIdxs = []int32{
 	3,  // 0: millrace.v1.SessionRequest.attach:type_name -> millrace.v1.Attach
 	6,  // 1: millrace.v1.SessionRequest.credit:type_name -> millrace.v1.Credit
 	9,  // 2: millrace.v1.SessionRequest.outcomes:type_name -> millrace.v1.Outcome
 	7,  // 3: millrace.v1.SessionRequest.heartbeat:type_name -> millrace.v1.Heartbeat
-	24, // 4: millrace.v1.Attach.labels:type_name -> millrace.v1.Attach.LabelsEntry
+	25, // 4: millrace.v1.Attach.labels:type_name -> millrace.v1.Attach.LabelsEntry
 	5,  // 5: millrace.v1.Attach.leases:type_name -> millrace.v1.HeldLease
 	9,  // 6: millrace.v1.Attach.outcomes:type_name -> millrace.v1.Outcome
-	13, // 7: millrace.v1.Attach.outputs:type_name -> millrace.v1.OutputRef
+	14, // 7: millrace.v1.Attach.outputs:type_name -> millrace.v1.OutputRef
 	4,  // 8: millrace.v1.HeldLease.fence:type_name -> millrace.v1.Fence
-	17, // 9: millrace.v1.HeldLease.lease:type_name -> millrace.v1.Lease
+	18, // 9: millrace.v1.HeldLease.lease:type_name -> millrace.v1.Lease
 	8,  // 10: millrace.v1.Heartbeat.progress:type_name -> millrace.v1.Progress
 	4,  // 11: millrace.v1.Progress.fence:type_name -> millrace.v1.Fence
 	4,  // 12: millrace.v1.Outcome.fence:type_name -> millrace.v1.Fence
 	0,  // 13: millrace.v1.Outcome.class:type_name -> millrace.v1.OutcomeClass
-	13, // 14: millrace.v1.Outcome.output:type_name -> millrace.v1.OutputRef
-	12, // 15: millrace.v1.Outcome.counters:type_name -> millrace.v1.Counters
-	10, // 16: millrace.v1.Outcome.failure:type_name -> millrace.v1.Failure
-	26, // 17: millrace.v1.Outcome.elapsed:type_name -> google.protobuf.Duration
-	27, // 18: millrace.v1.Outcome.plan:type_name -> millrace.v1.Plan
-	17, // 19: millrace.v1.Outcome.granted:type_name -> millrace.v1.Lease
-	11, // 20: millrace.v1.Failure.bad_records:type_name -> millrace.v1.BadRecord
-	25, // 21: millrace.v1.Counters.custom:type_name -> millrace.v1.Counters.CustomEntry
-	28, // 22: millrace.v1.OutputRef.kind:type_name -> millrace.v1.OutputKind
-	15, // 23: millrace.v1.SessionResponse.attached:type_name -> millrace.v1.Attached
-	16, // 24: millrace.v1.SessionResponse.jobs:type_name -> millrace.v1.JobContext
-	17, // 25: millrace.v1.SessionResponse.grants:type_name -> millrace.v1.Lease
-	19, // 26: millrace.v1.SessionResponse.acks:type_name -> millrace.v1.OutcomeAck
-	20, // 27: millrace.v1.SessionResponse.revokes:type_name -> millrace.v1.Revoke
-	21, // 28: millrace.v1.SessionResponse.sends:type_name -> millrace.v1.Send
-	26, // 29: millrace.v1.Attached.lease:type_name -> google.protobuf.Duration
-	26, // 30: millrace.v1.Attached.heartbeat:type_name -> google.protobuf.Duration
-	4,  // 31: millrace.v1.Attached.keep:type_name -> millrace.v1.Fence
-	4,  // 32: millrace.v1.Attached.drop:type_name -> millrace.v1.Fence
-	29, // 33: millrace.v1.JobContext.spec:type_name -> millrace.v1.JobSpec
-	30, // 34: millrace.v1.JobContext.stage:type_name -> millrace.v1.StagePlan
-	27, // 35: millrace.v1.JobContext.plan:type_name -> millrace.v1.Plan
-	4,  // 36: millrace.v1.Lease.fence:type_name -> millrace.v1.Fence
-	1,  // 37: millrace.v1.Lease.kind:type_name -> millrace.v1.LeaseKind
-	18, // 38: millrace.v1.Lease.splits:type_name -> millrace.v1.Split
-	13, // 39: millrace.v1.Lease.inputs:type_name -> millrace.v1.OutputRef
-	26, // 40: millrace.v1.Lease.timeout:type_name -> google.protobuf.Duration
-	31, // 41: millrace.v1.Split.source:type_name -> millrace.v1.Fragment
-	4,  // 42: millrace.v1.OutcomeAck.fence:type_name -> millrace.v1.Fence
-	4,  // 43: millrace.v1.Revoke.fence:type_name -> millrace.v1.Fence
-	13, // 44: millrace.v1.Send.output:type_name -> millrace.v1.OutputRef
-	10, // 45: millrace.v1.UploadRequest.failure:type_name -> millrace.v1.Failure
-	2,  // 46: millrace.v1.WorkerService.Session:input_type -> millrace.v1.SessionRequest
-	22, // 47: millrace.v1.WorkerService.Upload:input_type -> millrace.v1.UploadRequest
-	14, // 48: millrace.v1.WorkerService.Session:output_type -> millrace.v1.SessionResponse
-	23, // 49: millrace.v1.WorkerService.Upload:output_type -> millrace.v1.UploadResponse
-	48, // [48:50] is the sub-list for method output_type
-	46, // [46:48] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	14, // 14: millrace.v1.Outcome.output:type_name -> millrace.v1.OutputRef
+	13, // 15: millrace.v1.Outcome.counters:type_name -> millrace.v1.Counters
+	11, // 16: millrace.v1.Outcome.failure:type_name -> millrace.v1.Failure
+	27, // 17: millrace.v1.Outcome.elapsed:type_name -> google.protobuf.Duration
+	28, // 18: millrace.v1.Outcome.plan:type_name -> millrace.v1.Plan
+	18, // 19: millrace.v1.Outcome.granted:type_name -> millrace.v1.Lease
+	10, // 20: millrace.v1.Outcome.missing:type_name -> millrace.v1.MissingOutput
+	12, // 21: millrace.v1.Failure.bad_records:type_name -> millrace.v1.BadRecord
+	26, // 22: millrace.v1.Counters.custom:type_name -> millrace.v1.Counters.CustomEntry
+	29, // 23: millrace.v1.OutputRef.kind:type_name -> millrace.v1.OutputKind
+	16, // 24: millrace.v1.SessionResponse.attached:type_name -> millrace.v1.Attached
+	17, // 25: millrace.v1.SessionResponse.jobs:type_name -> millrace.v1.JobContext
+	18, // 26: millrace.v1.SessionResponse.grants:type_name -> millrace.v1.Lease
+	20, // 27: millrace.v1.SessionResponse.acks:type_name -> millrace.v1.OutcomeAck
+	21, // 28: millrace.v1.SessionResponse.revokes:type_name -> millrace.v1.Revoke
+	22, // 29: millrace.v1.SessionResponse.sends:type_name -> millrace.v1.Send
+	27, // 30: millrace.v1.SessionResponse.drain_within:type_name -> google.protobuf.Duration
+	27, // 31: millrace.v1.Attached.lease:type_name -> google.protobuf.Duration
+	27, // 32: millrace.v1.Attached.heartbeat:type_name -> google.protobuf.Duration
+	4,  // 33: millrace.v1.Attached.keep:type_name -> millrace.v1.Fence
+	4,  // 34: millrace.v1.Attached.drop:type_name -> millrace.v1.Fence
+	30, // 35: millrace.v1.JobContext.spec:type_name -> millrace.v1.JobSpec
+	31, // 36: millrace.v1.JobContext.stage:type_name -> millrace.v1.StagePlan
+	28, // 37: millrace.v1.JobContext.plan:type_name -> millrace.v1.Plan
+	4,  // 38: millrace.v1.Lease.fence:type_name -> millrace.v1.Fence
+	1,  // 39: millrace.v1.Lease.kind:type_name -> millrace.v1.LeaseKind
+	19, // 40: millrace.v1.Lease.splits:type_name -> millrace.v1.Split
+	14, // 41: millrace.v1.Lease.inputs:type_name -> millrace.v1.OutputRef
+	27, // 42: millrace.v1.Lease.timeout:type_name -> google.protobuf.Duration
+	32, // 43: millrace.v1.Split.source:type_name -> millrace.v1.Fragment
+	4,  // 44: millrace.v1.OutcomeAck.fence:type_name -> millrace.v1.Fence
+	4,  // 45: millrace.v1.Revoke.fence:type_name -> millrace.v1.Fence
+	14, // 46: millrace.v1.Send.output:type_name -> millrace.v1.OutputRef
+	11, // 47: millrace.v1.UploadRequest.failure:type_name -> millrace.v1.Failure
+	2,  // 48: millrace.v1.WorkerService.Session:input_type -> millrace.v1.SessionRequest
+	23, // 49: millrace.v1.WorkerService.Upload:input_type -> millrace.v1.UploadRequest
+	15, // 50: millrace.v1.WorkerService.Session:output_type -> millrace.v1.SessionResponse
+	24, // 51: millrace.v1.WorkerService.Upload:output_type -> millrace.v1.UploadResponse
+	50, // [50:52] is the sub-list for method output_type
+	48, // [48:50] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_session_proto_init() }
@@ -2272,7 +2470,7 @@ func file_millrace_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_millrace_v1_session_proto_rawDesc), len(file_millrace_v1_session_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

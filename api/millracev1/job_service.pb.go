@@ -1267,7 +1267,9 @@ func (x *ExplainJobResponse) GetCutting() []string {
 type ReadResultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The identifier.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Leave out so many parts at the beginning, of a result that is kept.
+	SkipParts     uint64 `protobuf:"varint,2,opt,name=skip_parts,json=skipParts,proto3" json:"skip_parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1307,6 +1309,13 @@ func (x *ReadResultRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *ReadResultRequest) GetSkipParts() uint64 {
+	if x != nil {
+		return x.SkipParts
+	}
+	return 0
 }
 
 // ReadResultResponse is a part of a result.
@@ -1843,9 +1852,11 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\x04plan\x18\x01 \x01(\v2\x11.millrace.v1.PlanR\x04plan\x12\x1c\n" +
 	"\tfragments\x18\x02 \x01(\x03R\tfragments\x12\x18\n" +
 	"\awaiting\x18\x03 \x03(\tR\awaiting\x12\x18\n" +
-	"\acutting\x18\x04 \x03(\tR\acutting\"#\n" +
+	"\acutting\x18\x04 \x03(\tR\acutting\"B\n" +
 	"\x11ReadResultRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x80\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"skip_parts\x18\x02 \x01(\x04R\tskipParts\"\x80\x01\n" +
 	"\x12ReadResultResponse\x121\n" +
 	"\x06header\x18\x01 \x01(\v2\x19.millrace.v1.ResultHeaderR\x06header\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12#\n" +

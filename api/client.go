@@ -18,6 +18,7 @@ const MaxMessageBytes = 64 << 20
 // *Error. It can be used by several goroutines at once.
 type Client struct {
 	jobs   pb.JobServiceClient
+	fleet  pb.FleetServiceClient
 	closer io.Closer // nil when the connection is the caller's
 }
 
@@ -41,7 +42,7 @@ func Dial(addr string, opts ...grpc.DialOption) (*Client, error) {
 
 // NewClient makes a client over a connection, which stays the caller's.
 func NewClient(conn grpc.ClientConnInterface) *Client {
-	return &Client{jobs: pb.NewJobServiceClient(conn)}
+	return &Client{jobs: pb.NewJobServiceClient(conn), fleet: pb.NewFleetServiceClient(conn)}
 }
 
 // Close ends the connection that Dial made.
@@ -50,22 +51,6 @@ func (c *Client) Close() error {
 		return nil
 	}
 	return c.closer.Close()
-}
-
-// Submit adds a job. Submitting again with the same key answers with the job
-// that has it; the key is the caller's own choice, and empty for none.
-func (c *Client) Submit(ctx context.Context, spec *pb.JobSpec, key string) (*pb.Job, error) {
-	return c.submit(ctx, &pb.SubmitJobRequest{Spec: spec, Key: key})
-}
-
-// Plan adds a job that ends, done, once its plan is made; Explain tells it.
-func (c *Client) Plan(ctx context.Context, spec *pb.JobSpec) (*pb.Job, error) {
-	return c.submit(ctx, &pb.SubmitJobRequest{Spec: spec, PlanOnly: true})
-}
-
-func (c *Client) submit(ctx context.Context, request *pb.SubmitJobRequest) (*pb.Job, error) {
-	answer, err := c.jobs.SubmitJob(ctx, request)
-	return answer.GetJob(), wire(err)
 }
 
 // Get tells how a job is.
@@ -103,6 +88,12 @@ func (c *Client) Resume(ctx context.Context, id string) (*pb.Job, error) {
 func (c *Client) Explain(ctx context.Context, id string) (*pb.ExplainJobResponse, error) {
 	answer, err := c.jobs.ExplainJob(ctx, &pb.ExplainJobRequest{Id: id})
 	return answer, wire(err)
+}
+
+// Remove forgets a job that has ended, and its result with it.
+func (c *Client) Remove(ctx context.Context, id string) error {
+	_, err := c.jobs.RemoveJob(ctx, &pb.RemoveJobRequest{Id: id})
+	return wire(err)
 }
 
 // wire is AsError for a return value: nil stays a nil error.

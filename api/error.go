@@ -42,6 +42,9 @@ const (
 	Cancelled
 	// Timeout is a call whose own time ran out.
 	Timeout
+	// Forbidden is a request that the caller's certificate does not permit: use
+	// one with the role that the message names.
+	Forbidden
 )
 
 // codeInfos holds, for each code, its name on the wire and the status code that
@@ -61,6 +64,7 @@ var codeInfos = [...]struct {
 	Failed:      {"FAILED", codes.Aborted},
 	Cancelled:   {"CANCELLED", codes.Canceled},
 	Timeout:     {"TIMEOUT", codes.DeadlineExceeded},
+	Forbidden:   {"FORBIDDEN", codes.PermissionDenied},
 }
 
 // String is the code's name, as on the wire.
@@ -196,6 +200,8 @@ func statusCode(c codes.Code) Code {
 		return Cancelled
 	case codes.DeadlineExceeded:
 		return Timeout
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return Forbidden
 	}
 	return Internal
 }

@@ -6,38 +6,75 @@ import (
 	"io"
 	"iter"
 
-	"google.golang.org/grpc"
-
 	pb "github.com/millrace/millrace/api/millracev1"
 )
 
-// Result is a job's result as it streams in, in source order. It is read once,
-// by one goroutine, either as bytes (it is an io.Reader) or output by output.
+// Result is a job's result as it comes in, in source order. It is read once, by
+// one goroutine, either as bytes (it is an io.Reader) or output by output.
 type Result struct {
-	stream grpc.ServerStreamingClient[pb.ReadResultResponse]
-	cancel context.CancelFunc
+	next   func() (*pb.ReadResultResponse, error)
+	end    func()
 	header *pb.ResultHeader
 	data   []byte // received, and not yet read
 	begins bool   // data begins an output that has not been handed out
-	err    error  // ended the stream; io.EOF at its end
+	err    error  // ended the result; io.EOF at its end
+}
+
+// NewResult makes a result of messages that come from elsewhere than ReadResult:
+// next gives them in its order, the header in the first, and io.EOF after the
+// last. It waits for the first. end is called by Close, and when NewResult fails.
+func NewResult(next func() (*pb.ReadResultResponse, error), end func()) (*Result, error) {
+	r := &Result{next: next, end: end, header: &pb.ResultHeader{}}
+	if err := r.receive(); err != nil && !errors.Is(err, io.EOF) {
+		end()
+		return nil, err
+	}
+	return r, nil
 }
 
 // Result opens the result of a job that has no file sink, and waits until it is
 // known what it is made of. The caller must Close it. A job that fails ends the
 // result with an error of code Failed, before or after bytes were read.
 func (c *Client) Result(ctx context.Context, id string) (*Result, error) {
+	return c.ResultFrom(ctx, id, 0)
+}
+
+// ResultFrom is Result without the first parts of a result that is kept; Locate
+// tells which there are.
+func (c *Client) ResultFrom(ctx context.Context, id string, skip uint64) (*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := c.jobs.ReadResult(ctx, &pb.ReadResultRequest{Id: id})
+	stream, err := c.jobs.ReadResult(ctx, &pb.ReadResultRequest{Id: id, SkipParts: skip})
 	if err != nil {
 		cancel()
 		return nil, wire(err)
 	}
-	r := &Result{stream: stream, cancel: cancel, header: &pb.ResultHeader{}}
-	if err := r.receive(); err != nil && !errors.Is(err, io.EOF) {
-		cancel()
-		return nil, err
+	return NewResult(stream.Recv, cancel)
+}
+
+// Locate tells where the parts of a kept result are, in source order, so that
+// they can be fetched from the workers by Arrow Flight. It waits until the job
+// is done; what of the result was lost meanwhile is made again first.
+func (c *Client) Locate(ctx context.Context, id string) (*pb.ResultHeader, []*pb.ResultPart, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.jobs.LocateResult(ctx, &pb.LocateResultRequest{Id: id})
+	if err != nil {
+		return nil, nil, wire(err)
 	}
-	return r, nil
+	header, parts := &pb.ResultHeader{}, []*pb.ResultPart(nil)
+	for {
+		answer, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return header, parts, nil
+		}
+		if err != nil {
+			return nil, nil, wire(err)
+		}
+		if answer.GetHeader() != nil {
+			header = answer.GetHeader()
+		}
+		parts = append(parts, answer.GetParts()...)
+	}
 }
 
 // Header tells what the bytes are.
@@ -45,7 +82,7 @@ func (r *Result) Header() *pb.ResultHeader { return r.header }
 
 // Close ends the reading. What was not read is lost.
 func (r *Result) Close() error {
-	r.cancel()
+	r.end()
 	return nil
 }
 
@@ -54,7 +91,7 @@ func (r *Result) receive() error {
 	if r.err != nil {
 		return r.err
 	}
-	answer, err := r.stream.Recv()
+	answer, err := r.next()
 	if err != nil {
 		r.err = err
 		if !errors.Is(err, io.EOF) {

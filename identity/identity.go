@@ -38,9 +38,12 @@ func (f Files) Set() bool { return f != Files{} }
 // have changed.
 type Keeper struct{}
 
-// Open reads the files, and says all that is wrong with them. A nil logger is
-// slog's default.
-func Open(f Files, log *slog.Logger) (*Keeper, error) { return nil, errors.New("identity: not yet") }
+// Open reads the files, and says all that is wrong with them.
+func Open(f Files) (*Keeper, error) { return nil, errors.New("identity: not yet") }
+
+// LogTo has the keeper say in log when it took up new files, and why it did
+// not; slog's default until then.
+func (k *Keeper) LogTo(log *slog.Logger) {}
 
 // Server is the TLS configuration of a server: TLS 1.3, mutual.
 func (k *Keeper) Server() *tls.Config { return nil }

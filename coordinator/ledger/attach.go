@@ -6,7 +6,7 @@ import "slices"
 func (l *Ledger) workerAttached(e *WorkerAttached) {
 	w, why := l.admit(e)
 	if why != "" {
-		l.emit(RefuseSession{e.Worker, e.Session, why})
+		l.emit(RefuseSession{Worker: e.Worker, Session: e.Session, Reason: why})
 		return
 	}
 	held := make(map[Fence]bool, len(e.Leases))

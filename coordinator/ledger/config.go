@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -55,6 +57,23 @@ type Config struct {
 	// a job waits for its reader.
 	UnreadBytes int64
 
+	// KeepFor is how long an ended job, and its result, is kept where the job
+	// does not say so itself.
+	KeepFor time.Duration
+	// Quotas are how many leases a user may have at a time, over all of his
+	// jobs; DefaultQuota is that of everybody else, and no limit when 0.
+	Quotas       map[string]int
+	DefaultQuota int
+	// QuarantineAfter is how many different batches a worker must fail, with
+	// none done between, to be paused while others do them.
+	QuarantineAfter int
+	// QuarantineMin and QuarantineMax bound how long it is paused before it is
+	// tried with one batch; the time doubles with every trial that fails.
+	QuarantineMin, QuarantineMax time.Duration
+	// DeadGone is how long a worker may be away that is dead by both witnesses,
+	// before its outputs count as lost.
+	DeadGone time.Duration
+
 	// MaxJobs bounds the jobs that have not ended.
 	MaxJobs int
 	// KeepJobs is how many ended jobs are kept.
@@ -84,7 +103,9 @@ func DefaultConfig() Config {
 		MaxBatchFiles: 2048, AloneBytes: 4 << 20,
 		MergeFanIn: 64, MergeInputBytes: 32 << 20, MergeEvery: 16,
 		ResultWindow: 8, UnreadBytes: 1 << 30,
-		MaxJobs: 10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxLost: 3,
+		KeepFor: time.Hour, QuarantineAfter: 3, QuarantineMin: time.Second, QuarantineMax: time.Minute,
+		DeadGone: 3 * time.Second,
+		MaxJobs:  10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxLost: 3,
 	}
 }
 
@@ -118,6 +139,16 @@ func (c Config) Check() error {
 	check(c.MergeEvery > 0, "MergeEvery is %d: it must be positive", c.MergeEvery)
 	check(c.ResultWindow > 0, "ResultWindow is %d: it must be positive", c.ResultWindow)
 	check(c.UnreadBytes > 0, "UnreadBytes is %d: it must be positive", c.UnreadBytes)
+	check(c.KeepFor > 0, "KeepFor is %v: it must be positive", c.KeepFor)
+	check(c.DefaultQuota >= 0, "DefaultQuota is %d: it must not be negative; 0 is no limit", c.DefaultQuota)
+	for _, user := range slices.Sorted(maps.Keys(c.Quotas)) {
+		check(c.Quotas[user] > 0, "the quota of %q is %d: it must be positive", user, c.Quotas[user])
+	}
+	check(c.QuarantineAfter > 0, "QuarantineAfter is %d: it must be positive", c.QuarantineAfter)
+	check(c.QuarantineMin > 0 && c.QuarantineMin <= c.QuarantineMax,
+		"QuarantineMin is %v: it must be positive, and at most QuarantineMax (%v)", c.QuarantineMin, c.QuarantineMax)
+	check(c.DeadGone > 0 && c.DeadGone <= c.WorkerGone,
+		"DeadGone is %v: it must be positive, and at most WorkerGone (%v)", c.DeadGone, c.WorkerGone)
 	check(c.MaxJobs > 0 && c.KeepJobs >= 0, "MaxJobs, KeepJobs are %d, %d: they must be positive", c.MaxJobs, c.KeepJobs)
 	check(c.MaxWorkers > 0 && c.MaxSlots > 0, "MaxWorkers, MaxSlots are %d, %d: they must be positive", c.MaxWorkers, c.MaxSlots)
 	check(c.MaxLost > 0, "MaxLost is %d: it must be positive", c.MaxLost)

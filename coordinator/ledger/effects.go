@@ -32,6 +32,7 @@ const (
 	AnswerKeyTaken                   // the key belongs to another job
 	AnswerEnded                      // the job has ended
 	AnswerFull                       // too many jobs: try again later
+	AnswerRunning                    // the job has not ended
 )
 
 // Attached answers an attach: the leases of the inventory that go on, and
@@ -47,13 +48,23 @@ type Attached struct {
 	Drop      []Fence
 }
 
-// RefuseSession ends a session whose number is not higher than that of the
-// worker's session before, or that is one too many.
+// RefuseSession ends a session that the ledger does not take up.
 type RefuseSession struct {
 	Worker  WorkerID
 	Session SessionID
+	Kind    Refusal
 	Reason  string
 }
+
+// Refusal is why a session is refused, and with it what its worker can do.
+type Refusal uint8
+
+// The refusals.
+const (
+	RefusedStale Refusal = iota // the worker has a later session: this one is over
+	RefusedTaken                // another process of that name is alive: rename it, or stop the other one
+	RefusedFull                 // too many workers are attached: try again later
+)
 
 // Renewed answers a heartbeat: the leases of the session are renewed.
 type Renewed struct {

@@ -234,6 +234,9 @@ func (w *wire) settings(s *Settings) {
 	num(w, &s.SkipLimit)
 	num(w, &s.MaxConcurrency)
 	num(w, &s.MaxSpoolBytes)
+	str(w, &s.User)
+	w.flag(&s.Keep)
+	num(w, &s.KeepFor)
 	many(w, &s.Labels, func(w *wire, l *Label) {
 		str(w, &l.Key)
 		str(w, &l.Value)

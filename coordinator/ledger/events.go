@@ -36,12 +36,18 @@ type JobResumed struct {
 
 // WorkerAttached: a worker opened a session and told what it holds.
 type WorkerAttached struct {
-	Worker     WorkerID
-	Session    SessionID
-	Slots      int
-	Memory     int64
-	Labels     []Label
+	Worker  WorkerID
+	Session SessionID
+	// Incarnation is the number of its process, which rises when the worker is
+	// started again; 0 where it is not known.
+	Incarnation uint64
+	Slots       int
+	Memory      int64
+	Labels      []Label
+	// Processors are what it can run. "command:*" stands for every program.
 	Processors []string
+	// Zone is where it is, for people and for the choice among equals.
+	Zone string
 	// Leases that it holds, running or waiting; not those of Outcomes.
 	Leases []HeldLease
 	// Outcomes that nobody has acknowledged, each with Granted.

@@ -105,6 +105,18 @@ func (l *Ledger) take(e Event) {
 		l.resultConsumed(e)
 	case ReaderGone:
 		l.readerGone(e)
+	case Gossiped:
+		l.gossiped(e)
+	case WorkerRefused:
+		l.workerRefused(e)
+	case WorkersCordoned:
+		l.workersCordoned(e)
+	case WorkersDrained:
+		l.workersDrained(e)
+	case JobRemoved:
+		l.jobRemoved(e)
+	case ResultShelved:
+		l.resultShelved(e)
 	case Committed:
 		l.committed(e)
 	case Ticked:

@@ -29,6 +29,14 @@ type Settings struct {
 	// MaxSpoolBytes is how large the job's outputs may be together on one
 	// worker; no limit when 0. The worker sees to it.
 	MaxSpoolBytes int64
+	// User whose job it is; quotas are counted by it. Empty is a user, too.
+	User string
+	// Keep: the result is kept when the job is done, and can be read as often
+	// as wanted. Otherwise it can be read once, while the job runs.
+	Keep bool
+	// KeepFor is how long the job, and its result, is kept once it has ended;
+	// 0 means Config.KeepFor.
+	KeepFor time.Duration
 	// Labels that a worker must carry to run anything of the job.
 	Labels []Label
 	// PlanRequires are the processors that planning needs.
@@ -225,6 +233,7 @@ const (
 	OutcomeInputGone                         // an input is not there any more
 	OutcomeReturned                          // given back; spends nothing
 	OutcomeCancelled                         // ended by a revoke; spends nothing
+	OutcomeMissing                           // an output that it reads could not be had; spends nothing
 	OutcomeExpired                           // the worker fell silent; only the ledger says so
 )
 
@@ -239,6 +248,8 @@ type Outcome struct {
 	Failure []byte
 	// Elapsed is how long the processor ran.
 	Elapsed time.Duration
+	// Missing are inputs that could not be had, in class OutcomeMissing.
+	Missing []Missing
 	// Plan, for a planning lease that is done.
 	Plan *Plan
 	// Granted is the lease as it was granted. It is needed in an inventory

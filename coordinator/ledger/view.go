@@ -36,6 +36,9 @@ type Stats struct {
 	Wasted int64
 	// Merges done.
 	Merges int64
+	// Rerun are batches that were done and are undone since their outputs were
+	// lost: they run again, or have.
+	Rerun int64
 	// BatchRecords and BatchTime are means over the source stage's batches.
 	BatchRecords float64
 	BatchTime    time.Duration
@@ -74,6 +77,15 @@ type JobView struct {
 	// ResultEmpty: the job is done, and there was nothing to deliver.
 	ResultEmpty bool
 	Stats       Stats
+	User        string
+	// Kept: the result can be read again and again, once the job is done.
+	Kept bool
+	// Shelved: the shell has the result, and the workers have not.
+	Shelved bool
+	// ResultBytes is what workers hold of the result of a done job.
+	ResultBytes int64
+	// Expires is when an ended job is forgotten; 0 before it has ended.
+	Expires Time
 }
 
 // Job returns how a job is at a time.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -136,6 +137,7 @@ func (c *checker) stage(at string, stage *pb.Stage) {
 		c.blank(at+".sql", p.Sql)
 	case *pb.Stage_Command:
 		c.blank(at+".command", p.Command)
+		c.splits(at+".command", p.Command, stage.GetCommandOptions())
 	case *pb.Stage_Function:
 		c.blank(at+".function", p.Function)
 	}
@@ -148,6 +150,19 @@ func (c *checker) stage(at string, stage *pb.Stage) {
 func (c *checker) blank(at, text string) {
 	if text != "" && strings.TrimSpace(text) == "" {
 		c.add(at, "is blank", "give it a value")
+	}
+}
+
+// splits finds a program's line that can't be split into words.
+func (c *checker) splits(at, line string, options *pb.CommandOptions) {
+	if options.GetShell() || strings.TrimSpace(line) == "" {
+		return
+	}
+	switch _, err := SplitCommand(line); {
+	case errors.Is(err, errOpenQuote):
+		c.add(at, "has a quote that is never closed", "close it, or escape it with a backslash")
+	case errors.Is(err, errLastEscape):
+		c.add(at, "ends in a backslash", "it escapes nothing there: leave it out, or write two")
 	}
 }
 

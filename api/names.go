@@ -81,6 +81,12 @@ func didYouMean(given string, known []string, otherwise string) string {
 	return `did you mean "` + best + `"?`
 }
 
+// DidYouMean is the known name that is nearest to the one given, as a question
+// for people, or else what is said otherwise.
+func DidYouMean(given string, known []string, otherwise string) string {
+	return didYouMean(given, known, otherwise)
+}
+
 // folded makes maxRecordBytes, max-record-bytes and max_record_bytes one.
 func folded(name string) string {
 	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))

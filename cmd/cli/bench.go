@@ -12,9 +12,36 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/cmd/cli/embedded"
-	"github.com/millrace/millrace/worker"
-	"github.com/millrace/millrace/worker/processor/function"
 )
+
+// leaseOptions are the flags of `bench leases`.
+type leaseOptions struct {
+	batches  uint64
+	slots    int
+	rounds   int
+	embedded bool
+}
+
+const leasesLong = `Lease empty batches, and count how many are leased, run and acknowledged in a
+second: by a coordinator and two workers, which are three processes here, over
+the loopback network. Nothing is done in a batch, so this is what the machinery
+costs.
+
+leases_per_s      batches of one job, from its submission until it is done
+bare_stream_per_s the same with nothing behind it: three processes again, and
+                  over bare gRPC streams the same messages, as many of them
+                  under way, and what gathers while one is written in the next
+ratio             the first by the second
+one_credit_per_s  batches of a job of which one may be leased at a time: each
+                  waits for the outcome of the one before to come back
+p50_us, p99_us    with all idle: microseconds from the submission of a job of
+                  one batch until that batch runs in a worker, and so with its
+                  planning lease, which comes first. Medians and 99th of 100 of
+                  the jobs, one after the other
+
+Figures are medians of the rounds, in which all are measured in turn. With
+--embedded coordinator and worker are in this process, as in millrace run, and
+there is only the first.`
 
 func (a *app) benchCommand() *cobra.Command {
 	bench := &cobra.Command{
@@ -22,34 +49,49 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `Measure what the machinery costs, apart from the work that it is for.
 
 What real work takes, beside DuckDB alone, GNU parallel and Go programs by hand,
-is measured in a clone of the repository: go run ./scripts/bench`,
+and what a fleet does under faults, is measured in a clone of the repository:
+go run ./scripts/bench`,
 		Example: "  millrace bench leases\n  millrace bench leases --batches 1000000 --slots 4 --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	leases := &cobra.Command{
 		Use: "leases", Short: "Lease empty batches, as many as go in a second",
-		Long: `Cut a job into batches in which there is nothing to do, lease them to a worker
-in this process over the same protocol as in a cluster, and count them.`,
-		Example: "  millrace bench leases --batches 1000000 --json",
+		Long:    leasesLong,
+		Example: "  millrace bench leases --json\n  millrace bench leases --embedded --batches 1000000",
 		Args:    cobra.NoArgs,
 	}
-	batches := leases.Flags().Uint64("batches", 300_000, "lease this many batches")
-	slots := leases.Flags().Int("slots", runtime.GOMAXPROCS(0), "run this many at once")
+	o, flags := &leaseOptions{}, leases.Flags()
+	flags.Uint64Var(&o.batches, "batches", 300_000, "lease this many batches in a round")
+	flags.IntVar(&o.slots, "slots", runtime.GOMAXPROCS(0), "run this many at once, in all workers together")
+	flags.IntVar(&o.rounds, "rounds", 3, "measure so many times")
+	flags.BoolVar(&o.embedded, "embedded", false, "coordinator and worker in this process")
 	leases.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *batches < 1 || *batches > api.MaxBatches {
-			return usage("--batches is %d: 1 to %d", *batches, api.MaxBatches)
+		if err := o.check(); err != nil {
+			return err
 		}
-		return a.benchLeases(cmd.Context(), *batches, *slots)
+		if o.embedded {
+			return a.benchEmbedded(cmd.Context(), o.batches, o.slots)
+		}
+		return a.benchProcesses(cmd.Context(), o)
 	}
-	bench.AddCommand(leases)
+	bench.AddCommand(leases, a.benchProcessCommand())
 	return bench
 }
 
-// nothing is a function for batches that are empty.
-const nothing = "nothing"
+func (o *leaseOptions) check() error {
+	switch {
+	case o.batches < 1 || o.batches > api.MaxBatches:
+		return usage("--batches is %d: 1 to %d", o.batches, api.MaxBatches)
+	case o.slots < 1:
+		return usage("--slots is %d: at least 1", o.slots)
+	case o.rounds < 1:
+		return usage("--rounds is %d: at least 1", o.rounds)
+	}
+	return nil
+}
 
-// leaseFigures are what `bench leases` tells.
+// leaseFigures are what `bench leases --embedded` tells.
 type leaseFigures struct {
 	Leases  int64   `json:"leases"`
 	Slots   int     `json:"slots"`
@@ -58,9 +100,9 @@ type leaseFigures struct {
 	Memory  int64   `json:"peak_memory_bytes"`
 }
 
-func (a *app) benchLeases(ctx context.Context, batches uint64, slots int) error {
-	functions, err := function.NewRegistry(worker.Batch(nothing,
-		func(context.Context, *worker.Input[[]byte], func([]byte)) error { return nil }))
+// benchEmbedded leases the batches within this process.
+func (a *app) benchEmbedded(ctx context.Context, batches uint64, slots int) error {
+	functions, err := benchFunctions()
 	if err != nil {
 		return failed(err)
 	}
@@ -77,44 +119,48 @@ func (a *app) benchLeases(ctx context.Context, batches uint64, slots int) error 
 		return failed(err)
 	}
 	defer cluster.Close()
-	figures, err := lease(ctx, cluster.Client, batches)
+	done, seconds, err := lease(ctx, cluster.Client, emptyBatches(batches))
 	if err != nil {
 		return failed(err)
 	}
-	figures.Slots = slots
-	return a.tellLeases(figures)
+	own, _ := peakMemory()
+	return a.tellEmbedded(leaseFigures{
+		Leases: done, Slots: slots, Seconds: seconds, Rate: math.Round(float64(done) / seconds), Memory: own,
+	})
 }
 
-// lease runs a job of so many empty batches.
-func lease(ctx context.Context, client *api.Client, batches uint64) (leaseFigures, error) {
-	spec := &pb.JobSpec{
+// emptyBatches is a job in whose batches there is nothing to do.
+func emptyBatches(batches uint64) *pb.JobSpec {
+	return &pb.JobSpec{
 		Name:   "bench leases",
 		Source: &pb.Source{Range: &pb.IntegerRange{To: int64(batches)}},
 		Stages: []*pb.Stage{{Processor: &pb.Stage_Function{Function: nothing}}},
 		Batch:  &pb.Batching{Batches: batches},
 	}
+}
+
+// lease runs a job, and tells how many of its batches were done in how many
+// seconds.
+func lease(ctx context.Context, client *api.Client, spec *pb.JobSpec) (int64, float64, error) {
 	started := time.Now()
-	submitted, err := client.Submit(ctx, spec, "")
+	submitted, err := client.Submit(ctx, spec, "", api.ReadOnce())
 	if err != nil {
-		return leaseFigures{}, err
+		return 0, 0, err
 	}
 	var last *pb.Job
 	for job, err := range client.Watch(ctx, submitted.GetId()) {
 		if err != nil {
-			return leaseFigures{}, err
+			return 0, 0, err
 		}
 		last = job
 	}
 	if last.GetState() != pb.JobState_JOB_STATE_DONE {
-		return leaseFigures{}, fmt.Errorf("the job is %s: %s", stateName(last.GetState()), last.GetFailure().GetMessage())
+		return 0, 0, fmt.Errorf("the job is %s: %s", stateName(last.GetState()), last.GetFailure().GetMessage())
 	}
-	seconds := time.Since(started).Seconds()
-	done := last.GetStats().GetBatchesDone()
-	own, _ := peakMemory()
-	return leaseFigures{Leases: done, Seconds: seconds, Rate: math.Round(float64(done) / seconds), Memory: own}, nil
+	return last.GetStats().GetBatchesDone(), time.Since(started).Seconds(), nil
 }
 
-func (a *app) tellLeases(f leaseFigures) error {
+func (a *app) tellEmbedded(f leaseFigures) error {
 	if a.json {
 		return a.printJSON(f)
 	}

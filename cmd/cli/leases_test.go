@@ -14,7 +14,7 @@ func BenchmarkLeases(b *testing.B) {
 	}
 	defer null.Close()
 	a := &app{stdin: os.Stdin, stdout: null, stderr: null}
-	if err := a.benchLeases(b.Context(), uint64(b.N), 2); err != nil {
+	if err := a.benchEmbedded(b.Context(), uint64(b.N), 2); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "leases/s")

@@ -247,7 +247,7 @@ func TestExplainSQL(t *testing.T) {
 
 func TestBenchLeases(t *testing.T) {
 	w := place(t, nil)
-	got := w.run("", "bench", "leases", "--batches", "500", "--json")
+	got := w.run("", "bench", "leases", "--embedded", "--batches", "500", "--json")
 	if !strings.Contains(got.stdout, `"leases_per_s": `) {
 		t.Errorf("keys: %s", got.stdout)
 	}

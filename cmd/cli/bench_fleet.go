@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+)
+
+// What is measured in a round, beside the batches that were asked for.
+const (
+	benchWorkers   = 2
+	idleJobs       = 200 // one batch each, one after the other
+	maxOneByOne    = 100_000
+	oneByOneShare  = 10 // of the batches, one at a time
+	benchSecondsUs = 1e6
+)
+
+// fleetFigures are what `bench leases` tells.
+type fleetFigures struct {
+	Leases  int64   `json:"leases"`
+	Slots   int     `json:"slots"`
+	Rounds  int     `json:"rounds"`
+	Rate    float64 `json:"leases_per_s"`
+	Bare    float64 `json:"bare_stream_per_s"`
+	Ratio   float64 `json:"ratio"`
+	One     float64 `json:"one_credit_per_s"`
+	Middle  float64 `json:"p50_us"`
+	Highest float64 `json:"p99_us"`
+	Memory  int64   `json:"coordinator_peak_memory_bytes"`
+}
+
+// benchProcesses measures round after round, all in turn.
+func (a *app) benchProcesses(ctx context.Context, o *leaseOptions) error {
+	rounds := make([]fleetFigures, o.rounds)
+	for i := range rounds {
+		if err := a.benchRound(ctx, o, &rounds[i]); err != nil {
+			return failed(err)
+		}
+	}
+	middle := func(of func(f fleetFigures) float64) float64 {
+		all := make([]float64, len(rounds))
+		for i := range rounds {
+			all[i] = of(rounds[i])
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	f := fleetFigures{
+		Leases: int64(o.batches), Slots: o.slots, Rounds: o.rounds,
+		Rate:    math.Round(middle(func(f fleetFigures) float64 { return f.Rate })),
+		Bare:    math.Round(middle(func(f fleetFigures) float64 { return f.Bare })),
+		Ratio:   math.Round(1000*middle(func(f fleetFigures) float64 { return f.Rate / f.Bare })) / 1000,
+		One:     math.Round(middle(func(f fleetFigures) float64 { return f.One })),
+		Middle:  math.Round(middle(func(f fleetFigures) float64 { return f.Middle })),
+		Highest: math.Round(middle(func(f fleetFigures) float64 { return f.Highest })),
+		Memory:  int64(middle(func(f fleetFigures) float64 { return float64(f.Memory) })),
+	}
+	return a.tellFleet(f)
+}
+
+func (a *app) benchRound(ctx context.Context, o *leaseOptions, f *fleetFigures) error {
+	if err := a.benchBare(ctx, o, f); err != nil {
+		return fmt.Errorf("bare streams: %w", err)
+	}
+	processes, err := a.newBenchProcesses()
+	if err != nil {
+		return err
+	}
+	defer processes.stop() // what follows stops them, too, and looks at the error
+	boss, told, err := processes.start("coordinator")
+	if err != nil {
+		return err
+	}
+	for i, slots := range shares(o.slots, benchWorkers) {
+		if _, _, err := processes.start("worker", "--join", told.Address, "--slots", strconv.Itoa(slots), "--name", fmt.Sprintf("bench-%d", i+1)); err != nil {
+			return err
+		}
+	}
+	if err := benchJobs(ctx, told.Address, o, f); err != nil {
+		return err
+	}
+	f.Memory = peakOfStatus(fmt.Sprintf("/proc/%d/status", boss.cmd.Process.Pid))
+	return processes.stop()
+}
+
+// shares divides slots among workers; each has one at least.
+func shares(slots, workers int) []int {
+	all := make([]int, workers)
+	for i := range all {
+		all[i] = max(1, (slots+workers-1-i)/workers)
+	}
+	return all
+}
+
+// benchBare has bare streams carry as many leases.
+func (a *app) benchBare(ctx context.Context, o *leaseOptions, f *fleetFigures) error {
+	processes, err := a.newBenchProcesses()
+	if err != nil {
+		return err
+	}
+	defer processes.stop()
+	boss, told, err := processes.start("bare-coordinator",
+		"--leases", strconv.FormatUint(o.batches, 10), "--workers", strconv.Itoa(benchWorkers))
+	if err != nil {
+		return err
+	}
+	for range benchWorkers {
+		if _, _, err := processes.start("bare-worker", "--join", told.Address); err != nil {
+			return err
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { boss.stdin.Close() })
+	defer stop()
+	if told, err = boss.told(); err != nil {
+		return err
+	}
+	f.Bare = float64(o.batches) / told.Seconds
+	return processes.stop()
+}
+
+// benchJobs runs the jobs that are measured.
+func benchJobs(ctx context.Context, address string, o *leaseOptions, f *fleetFigures) error {
+	client, err := api.Dial(address)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if _, _, err := lease(ctx, client, emptyBatches(min(o.batches, 1000))); err != nil { // all are there
+		return err
+	}
+	waits := make([]time.Duration, idleJobs)
+	for i := range waits {
+		if waits[i], err = untilStarted(ctx, client); err != nil {
+			return fmt.Errorf("a job of one batch: %w", err)
+		}
+	}
+	slices.Sort(waits)
+	f.Middle = waits[len(waits)/2].Seconds() * benchSecondsUs
+	f.Highest = waits[len(waits)*99/100].Seconds() * benchSecondsUs
+
+	one := emptyBatches(max(1, min(o.batches/oneByOneShare, maxOneByOne)))
+	one.Limits = &pb.Limits{MaxConcurrency: 1}
+	done, seconds, err := lease(ctx, client, one)
+	if err != nil {
+		return fmt.Errorf("one batch at a time: %w", err)
+	}
+	f.One = float64(done) / seconds
+
+	done, seconds, err = lease(ctx, client, emptyBatches(o.batches))
+	f.Leases, f.Rate = done, float64(done)/seconds
+	return err
+}
+
+// untilStarted submits a job of one batch, and tells how long it took until that
+// batch ran. Its clock and the worker's are the same machine's.
+func untilStarted(ctx context.Context, client *api.Client) (time.Duration, error) {
+	spec := emptyBatches(1)
+	spec.Stages[0].Processor = &pb.Stage_Function{Function: started}
+	submitted := time.Now()
+	job, err := client.Submit(ctx, spec, "", api.ReadOnce())
+	if err != nil {
+		return 0, err
+	}
+	result, err := client.Result(ctx, job.GetId())
+	if err != nil {
+		return 0, err
+	}
+	defer result.Close()
+	line, err := bufio.NewReader(result).ReadString('\n')
+	if err != nil && line == "" {
+		return 0, fmt.Errorf("the batch did not tell when it ran: %w", err)
+	}
+	nanos, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	return time.Unix(0, nanos).Sub(submitted), err
+}
+
+func (a *app) tellFleet(f fleetFigures) error {
+	if a.json {
+		return a.printJSON(f)
+	}
+	_, err := fmt.Fprintf(a.stdout, `%s of %s leases, a coordinator and %d workers with %s together
+leases                     %9s /s
+bare streams               %9s /s
+ratio                      %9.2f
+one lease at a time        %9s /s
+submitted until it runs    %9s µs (p50), %s µs (p99)
+coordinator's peak memory  %9s
+`,
+		count(int64(f.Rounds), "round", "rounds"), grouped(f.Leases), benchWorkers, count(int64(f.Slots), "slot", "slots"),
+		grouped(int64(f.Rate)), grouped(int64(f.Bare)), f.Ratio, grouped(int64(f.One)),
+		grouped(int64(f.Middle)), grouped(int64(f.Highest)), size(f.Memory))
+	return err
+}

@@ -46,6 +46,8 @@ type Config struct {
 	MemoryBytes int64
 	// Spool keeps the outputs.
 	Spool *exchange.Spool
+	// Fetch fetches outputs that other workers hold; nil where there are none.
+	Fetch exchange.Fetcher
 	// Plan makes plans.
 	Plan Planner
 	// Steps makes the step that a stage of a job asks for.
@@ -94,6 +96,9 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
 		class, failure := classify(ctx, err, lease, job)
 		outcome.Class, outcome.Failure = class, api.ClipFailure(placed(failure, err, lease))
+		if class != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
+			outcome.Missing = nil
+		}
 		return outcome
 	}
 	outcome.Counters = live.counters(outcome.GetCounters())
@@ -155,7 +160,11 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 	counted := &tap{Output: out}
 	links, last := stage.tapped(counted)
 	a := r.attempt(lease, job, live, &temp)
-	err = run(ctx, a, links, r.input(lease, job), last)
+	inputs := r.Spool.Inputs(lease.GetInputs(), r.Fetch)
+	err = run(ctx, a, links, r.input(lease, job, inputs), last)
+	if outcome.Missing = inputs.Missing(); len(outcome.Missing) > 0 {
+		err = inputs.Failure() // whatever a processor made of it
+	}
 	if err == nil {
 		err = checkFiles(lease)
 	}
@@ -221,17 +230,14 @@ func (r *Runner) memory(job *pb.JobContext) int64 {
 }
 
 // input is what the first step of a lease reads.
-func (r *Runner) input(lease *pb.Lease, job *pb.JobContext) processor.Input {
+func (r *Runner) input(lease *pb.Lease, job *pb.JobContext, inputs *exchange.Inputs) processor.Input {
 	reader := source.NewReader(job.GetSpec().GetSource(), job.GetPlan(), source.Options{})
 	in := reader.Input(lease.GetSplits())
 	if len(lease.GetSplits()) > 0 {
 		return in
 	}
 	in.Format, in.Csv, in.Columns = collectedFormat(lease, job), writtenCsv(), nil
-	in.Parts = make([]processor.Part, len(lease.GetInputs()))
-	for i, ref := range lease.GetInputs() {
-		in.Parts[i] = r.Spool.Part(ref)
-	}
+	in.Parts = inputs.Parts()
 	return in
 }
 

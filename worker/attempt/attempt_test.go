@@ -191,7 +191,7 @@ func TestALaterStageReadsOutputs(t *testing.T) {
 	}
 	b.Spool.Drop(in.GetId())
 	gone := b.run(job(program("wc", "-l")), reads(pb.LeaseKind_LEASE_KIND_PROCESS, in))
-	if gone.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE {
+	if gone.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
 		t.Errorf("an output that is gone gives %v", gone)
 	}
 }

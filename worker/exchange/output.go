@@ -2,17 +2,18 @@ package exchange
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"google.golang.org/protobuf/proto"
+
 	pb "github.com/millrace/millrace/api/millracev1"
-	"github.com/millrace/millrace/worker/processor"
 )
 
 // writeBuffer is how many bytes of an output gather before they are written.
@@ -24,6 +25,8 @@ type Writer struct {
 	spool *Spool
 	ref   *pb.OutputRef
 	limit int64 // of the job
+	path  string
+	sum   uint32 // the CRC-32C of what was written
 
 	file    *os.File
 	buffer  *bufio.Writer
@@ -70,7 +73,7 @@ func (w *Writer) open() error {
 	if err != nil {
 		return fmt.Errorf("make an output: %w", err)
 	}
-	w.file, w.ref.Path = file, path
+	w.file, w.path = file, path
 	w.buffer = bufio.NewWriterSize(bounded{w}, writeBuffer)
 	return nil
 }
@@ -83,6 +86,7 @@ func (b bounded) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	b.ref.Bytes += int64(len(p))
+	b.sum = crc32.Update(b.sum, castagnoli, p)
 	return b.file.Write(p)
 }
 
@@ -96,7 +100,7 @@ func (w *Writer) Finish() (*pb.OutputRef, error) {
 		w.Abandon()
 		return nil, err
 	}
-	w.spool.keep(w.ref)
+	w.spool.keep(&stored{ref: proto.CloneOf(w.ref), path: w.path, sum: w.sum})
 	return w.ref, nil
 }
 
@@ -115,33 +119,7 @@ func (w *Writer) Abandon() {
 		return
 	}
 	w.file.Close()
-	removeQuietly(w.ref.GetPath())
+	removeQuietly(w.path)
 	w.spool.release(w.ref.GetJob(), w.ref.GetBytes())
 	w.file = nil
-}
-
-// records streams an output that is an Arrow IPC stream.
-func (s *Spool) records(ctx context.Context, ref *pb.OutputRef) processor.Records {
-	return func(yield func(arrow.RecordBatch, error) bool) {
-		file, err := s.Get(ref)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer file.Close()
-		reader, err := ipc.NewReader(bufio.NewReaderSize(file, writeBuffer))
-		if err != nil {
-			yield(nil, gone(ref, err))
-			return
-		}
-		defer reader.Release()
-		for reader.Next() {
-			if !yield(reader.RecordBatch(), ctx.Err()) || ctx.Err() != nil {
-				return
-			}
-		}
-		if err := reader.Err(); err != nil {
-			yield(nil, gone(ref, err))
-		}
-	}
 }

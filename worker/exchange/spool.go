@@ -1,15 +1,14 @@
 // Package exchange keeps the outputs of batches in a bounded spool folder, from
 // the moment that they are written until the coordinator says that nobody needs
-// them, and gives them back as the input of later stages. What is merged, and
-// when an output can go, is decided by the ledger.
+// them, and gives them, and those that other workers hold, to later stages as
+// their input. What is merged, and when an output can go, is decided by the
+// ledger; how an output travels, by api/dataplane.
 package exchange
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
 )
 
@@ -37,8 +35,8 @@ type Spool struct {
 	lock   *os.File
 
 	mu   sync.Mutex
-	used int64                    // bytes in finished outputs and those being written
-	held map[string]*pb.OutputRef // finished outputs by id
+	used int64              // bytes in finished outputs and those being written
+	held map[string]*stored // finished outputs by id
 	jobs map[uint64]*share
 }
 
@@ -69,7 +67,7 @@ func Open(parent, worker string, limit int64) (*Spool, error) {
 	}
 	return &Spool{
 		dir: dir, worker: worker, limit: limit, lock: lock,
-		held: map[string]*pb.OutputRef{}, jobs: map[uint64]*share{},
+		held: map[string]*stored{}, jobs: map[uint64]*share{},
 	}, nil
 }
 
@@ -121,11 +119,12 @@ func (s *Spool) Used() int64 {
 	return s.used
 }
 
-// Drop deletes outputs; those that are not there are passed over.
+// Drop deletes outputs; those that are not there are passed over. Who reads one
+// meanwhile is not disturbed by it.
 func (s *Spool) Drop(ids ...string) {
 	for _, id := range ids {
-		if ref := s.forget(id); ref != nil {
-			removeQuietly(ref.GetPath())
+		if output := s.forget(id); output != nil {
+			removeQuietly(output.path)
 		}
 	}
 }
@@ -141,24 +140,26 @@ func (s *Spool) DropJob(job uint64) {
 	s.Drop(ids...)
 }
 
-func (s *Spool) forget(id string) *pb.OutputRef {
+func (s *Spool) forget(id string) *stored {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ref := s.held[id]
-	if ref == nil {
+	output := s.held[id]
+	if output == nil {
 		return nil
 	}
 	delete(s.held, id)
-	delete(s.jobs[ref.GetJob()].ids, id)
-	s.free(ref.GetJob(), ref.GetBytes())
-	return ref
+	job := output.ref.GetJob()
+	delete(s.jobs[job].ids, id)
+	s.free(job, output.ref.GetBytes())
+	return output
 }
 
-func (s *Spool) keep(ref *pb.OutputRef) {
+func (s *Spool) keep(output *stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held[ref.GetId()] = ref
-	s.of(ref.GetJob()).ids[ref.GetId()] = true
+	id := output.ref.GetId()
+	s.held[id] = output
+	s.of(output.ref.GetJob()).ids[id] = true
 }
 
 // of is a job's share, made when it is first asked for.
@@ -204,39 +205,6 @@ func (s *Spool) release(job uint64, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free(job, n)
-}
-
-// Get opens an output that the spool holds.
-func (s *Spool) Get(ref *pb.OutputRef) (io.ReadCloser, error) {
-	f, err := os.Open(s.path(ref))
-	if err != nil {
-		return nil, gone(ref, err)
-	}
-	return f, nil
-}
-
-// path is where an output lies: in this spool, or, when another worker holds
-// it, where that one says, on a file system that both see.
-func (s *Spool) path(ref *pb.OutputRef) string {
-	if ref.GetWorker() == s.worker {
-		return filepath.Join(s.dir, filepath.Base(ref.GetId()))
-	}
-	return ref.GetPath()
-}
-
-func gone(ref *pb.OutputRef, err error) error {
-	return processor.InputGone("the output %s of worker %s can't be read: %v", ref.GetId(), ref.GetWorker(), err)
-}
-
-// Part is an output as the input of a step.
-func (s *Spool) Part(ref *pb.OutputRef) processor.Part {
-	part := processor.Part{Bytes: ref.GetBytes(), Whole: true}
-	if ref.GetKind() == pb.OutputKind_OUTPUT_KIND_BYTES {
-		part.Open = func(context.Context) (io.ReadCloser, error) { return s.Get(ref) }
-		return part
-	}
-	part.Records = func(ctx context.Context) processor.Records { return s.records(ctx, ref) }
-	return part
 }
 
 func removeQuietly(path string) {

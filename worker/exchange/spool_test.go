@@ -43,7 +43,7 @@ func keep(t *testing.T, s *exchange.Spool, job uint64, text string) *pb.OutputRe
 
 func read(t *testing.T, s *exchange.Spool, ref *pb.OutputRef) string {
 	t.Helper()
-	r, err := s.Part(ref).Open(t.Context())
+	r, err := s.Inputs([]*pb.OutputRef{ref}, nil).Parts()[0].Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestRecordsComeBackAsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []int64
-	for batch, err := range s.Part(ref).Records(t.Context()) {
+	for batch, err := range s.Inputs([]*pb.OutputRef{ref}, nil).Parts()[0].Records(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,14 +172,22 @@ func TestDropGivesRoomBack(t *testing.T) {
 	}
 }
 
-func TestALostOutputIsInputGone(t *testing.T) {
+// What the worker itself has lost is gone, and not merely out of reach.
+func TestALostOutputIsMissing(t *testing.T) {
 	s := open(t, 1<<20)
-	ref := keep(t, s, 1, "a")
-	os.Remove(ref.GetPath())
-	_, err := s.Part(ref).Open(t.Context())
-	var failure *processor.Failure
-	if !errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE {
-		t.Errorf("Open = %v, want INPUT_GONE", err)
+	dropped, removed := keep(t, s, 1, "a"), keep(t, s, 1, "b")
+	s.Drop(dropped.GetId())
+	os.Remove(filepath.Join(s.Dir(), removed.GetId()))
+	for _, ref := range []*pb.OutputRef{dropped, removed} {
+		in := s.Inputs([]*pb.OutputRef{ref}, nil)
+		_, err := in.Parts()[0].Open(t.Context())
+		var failure *processor.Failure
+		if !errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
+			t.Errorf("Open = %v, want OUTPUT_MISSING", err)
+		}
+		if m := in.Missing(); len(m) != 1 || m[0].GetId() != ref.GetId() || !m[0].GetGone() {
+			t.Errorf("missing: %v; want it to be gone", m)
+		}
 	}
 }
 

@@ -23,6 +23,14 @@ var errBusy = errors.New("the worker is busy")
 // context's end. The reader is used by one goroutine, and must be closed; that
 // may be done from another.
 func (p *Pool) Open(ctx context.Context, addresses []string, ticket []byte) (io.ReadCloser, error) {
+	r, err := p.begin(ctx, addresses, ticket)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (p *Pool) begin(ctx context.Context, addresses []string, ticket []byte) (*reader, error) {
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("%w: its worker has told no address", ErrUnreachable)
 	}

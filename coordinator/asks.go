@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"slices"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
@@ -22,40 +23,63 @@ type askFor struct {
 	told
 	job      ledger.JobID
 	transfer *relay.Transfer
-	lost     bool // the ledger has given it up
+	lost     bool // the owner's: the ledger has given it up
 }
 
-// asks are all of them, by output. A worker that attaches again is asked again:
-// it may never have heard the first time, and a ticket is good for one upload.
-type asks map[ledger.OutputID]askFor
+// asks are all of them, by output: several readers may want the same one. A
+// worker that attaches again is asked again: it may never have heard the first
+// time, and a ticket is good for one upload.
+type asks map[ledger.OutputID][]*askFor
+
+func (a asks) add(asked *askFor) {
+	a[asked.output.ID] = append(a[asked.output.ID], asked)
+}
+
+func (a asks) remove(asked *askFor) {
+	id := asked.output.ID
+	a[id] = slices.DeleteFunc(a[id], func(x *askFor) bool { return x == asked })
+	if len(a[id]) == 0 {
+		delete(a, id)
+	}
+}
 
 // lost ends the transfers of outputs that are there no more.
 func (a asks) lost(outputs []ledger.OutputID) {
 	for _, id := range outputs {
-		if asked, ok := a[id]; ok {
+		for _, asked := range a[id] {
 			asked.lost = true
-			a[id] = asked
 			asked.transfer.Fail(errOutputLost)
 		}
 	}
 }
 
-// ask asks for an output.
-func (o *owner) ask(f *feed, a askFor) {
-	if a.round != f.current() {
+// ask asks for an output, unless what its reader knows is out of date.
+func (o *owner) ask(current int, a *askFor) {
+	if a.round != current {
 		a.transfer.Fail(errTooLate)
 		return
 	}
-	o.asks[a.output.ID] = a
+	o.asks.add(a)
 	o.send(a)
 }
 
 // send asks the worker that holds an output for it, if it is attached.
-func (o *owner) send(a askFor) {
+func (o *owner) send(a *askFor) {
 	s := o.sessions[a.output.Worker]
 	if s == nil {
 		return
 	}
 	out := o.to(s.worker, s.number)
 	out.Sends = append(out.Sends, &pb.Send{Ticket: a.transfer.Ticket(), Output: wire.Output(a.job, a.output)})
+}
+
+// resend asks a worker that has attached again for all that it was asked for.
+func (o *owner) resend(worker ledger.WorkerID) {
+	for _, same := range o.asks {
+		for _, a := range same {
+			if a.output.Worker == worker {
+				o.send(a)
+			}
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/api"
@@ -16,15 +18,51 @@ type Config struct {
 	// Logger gets one line for each transition of a job and of a session, and
 	// one for each lease at level debug; nothing is logged when it is nil.
 	Logger *slog.Logger
+	// Version is the version of the program, for workers and people; empty when
+	// it is not known.
+	Version string
 
 	// Lease is how long a lease lasts without a renewal: 10 s.
 	Lease time.Duration
-	// Heartbeat is how often a worker must renew: 1 s. At most a third of
-	// Lease, so that two lost heartbeats cost nothing.
+	// Heartbeat is how often a worker must renew: 1 s, and more with many
+	// workers. At most a third of Lease, so that two lost heartbeats cost
+	// nothing.
 	Heartbeat time.Duration
+	// WorkerGone is how long a worker may be away before its outputs count as
+	// lost: 30 s, or three times Lease where that is more.
+	WorkerGone time.Duration
+	// DeadGone is the same for one that is dead by both witnesses: 3 s.
+	DeadGone time.Duration
+	// ProbeTimeout is how long a worker whose session broke may take to answer
+	// or refuse a connection to where it serves its outputs: 1 s.
+	ProbeTimeout time.Duration
+	// QuarantineAfter is how many different batches in a row a worker must fail
+	// to be paused while others do them: 3.
+	QuarantineAfter int
+	// QuarantineMin is how long it is paused before it is tried with one batch,
+	// and doubles with every trial that fails, up to QuarantineMax: 1 s and
+	// 1 min.
+	QuarantineMin, QuarantineMax time.Duration
 	// TargetLease is how long a batch that is cut by measured speed should
 	// take: the ledger's own default.
 	TargetLease time.Duration
+
+	// Quotas are how many leases a user may have at a time, over all of his
+	// jobs, by his name; there are none by default. Names have 1 to 63 bytes.
+	Quotas map[string]int
+	// DefaultQuota is the quota of every user that Quotas does not name: none.
+	DefaultQuota int
+
+	// KeepFor is how long an ended job, and its result, is kept when its client
+	// did not say: 1 h.
+	KeepFor time.Duration
+	// ShelfResult is up to how many bytes of a result are copied here when its
+	// job is done, so that its workers may go: 1 MiB. A copy is made of none
+	// when it is negative.
+	ShelfResult int
+	// ShelfBytes bounds all these copies together: 64 MiB. A result that finds
+	// no room stays with its workers.
+	ShelfBytes int
 
 	// MaxJobs bounds the jobs that have not ended: 10,000.
 	MaxJobs int
@@ -34,8 +72,8 @@ type Config struct {
 	MaxSessions int
 	// MaxWatchers bounds the WatchJob streams: 10,000.
 	MaxWatchers int
-	// MaxReaders bounds the ReadResult streams: 256. Each may hold
-	// ResultWindow bytes.
+	// MaxReaders bounds the ReadResult and LocateResult streams: 256. Each may
+	// hold ResultWindow bytes.
 	MaxReaders int
 
 	// Inbox is how many calls wait for the ledger before further ones are
@@ -71,6 +109,7 @@ const (
 	minMessage   = 2 << 20 // an upload's megabyte and its frame
 	maxMessage   = 1 << 30
 	maxCount     = 10_000_000
+	maxKeep      = 10 * 365 * 24 * time.Hour
 )
 
 // withDefaults fills in what was left at zero.
@@ -80,6 +119,15 @@ func (c Config) withDefaults() Config {
 	}
 	c.Lease = or(c.Lease, 10*time.Second)
 	c.Heartbeat = or(c.Heartbeat, min(time.Second, c.Lease/3))
+	c.WorkerGone = or(c.WorkerGone, max(ledger.DefaultConfig().WorkerGone, 3*c.Lease))
+	c.DeadGone = or(c.DeadGone, min(ledger.DefaultConfig().DeadGone, c.WorkerGone))
+	c.ProbeTimeout = or(c.ProbeTimeout, time.Second)
+	c.QuarantineAfter = or(c.QuarantineAfter, ledger.DefaultConfig().QuarantineAfter)
+	c.QuarantineMin = or(c.QuarantineMin, ledger.DefaultConfig().QuarantineMin)
+	c.QuarantineMax = or(c.QuarantineMax, max(ledger.DefaultConfig().QuarantineMax, c.QuarantineMin))
+	c.KeepFor = or(c.KeepFor, time.Hour)
+	c.ShelfResult = or(c.ShelfResult, 1<<20)
+	c.ShelfBytes = or(c.ShelfBytes, max(64<<20, c.ShelfResult))
 	c.MaxJobs = or(c.MaxJobs, 10_000)
 	c.KeepJobs = or(c.KeepJobs, 1_000)
 	c.MaxSessions = or(c.MaxSessions, 10_000)
@@ -110,6 +158,17 @@ func (c Config) check() error {
 		within("Lease", c.Lease, minLease, maxLease),
 		within("Heartbeat", c.Heartbeat, minHeartbeat, max(minHeartbeat, c.Lease/3)),
 		within("TargetLease", c.TargetLease, 0, maxLease),
+		within("WorkerGone", c.WorkerGone, c.Lease, maxKeep),
+		within("DeadGone", c.DeadGone, time.Millisecond, c.WorkerGone),
+		within("ProbeTimeout", c.ProbeTimeout, time.Millisecond, c.WorkerGone),
+		within("QuarantineAfter", c.QuarantineAfter, 1, maxCount),
+		within("QuarantineMin", c.QuarantineMin, time.Millisecond, c.QuarantineMax),
+		within("QuarantineMax", c.QuarantineMax, c.QuarantineMin, maxKeep),
+		within("DefaultQuota", c.DefaultQuota, 0, maxCount),
+		c.checkQuotas(),
+		within("KeepFor", c.KeepFor, time.Millisecond, maxKeep),
+		within("ShelfResult", c.ShelfResult, -1, maxMessage),
+		within("ShelfBytes", c.ShelfBytes, max(0, c.ShelfResult), maxMessage),
 		within("MaxJobs", c.MaxJobs, 1, maxCount),
 		within("KeepJobs", c.KeepJobs, 1, maxCount),
 		within("MaxSessions", c.MaxSessions, 1, maxCount),
@@ -126,12 +185,25 @@ func (c Config) check() error {
 	)
 }
 
+func (c Config) checkQuotas() error {
+	var faults []error
+	for _, user := range slices.Sorted(maps.Keys(c.Quotas)) {
+		if user == "" || len(user) > maxName {
+			faults = append(faults, fmt.Errorf("coordinator: Quotas has the user %q; a name has 1 to %d bytes", user, maxName))
+		}
+		faults = append(faults, within(fmt.Sprintf("Quotas[%q]", user), c.Quotas[user], 1, maxCount))
+	}
+	return errors.Join(faults...)
+}
+
 // ledger is the part of the config that is the ledger's.
 func (c Config) ledger() ledger.Config {
 	l := ledger.DefaultConfig()
 	l.Lease, l.Heartbeat = c.Lease, c.Heartbeat
 	l.Grace = c.Lease
-	l.WorkerGone = max(l.WorkerGone, 3*c.Lease)
+	l.WorkerGone, l.DeadGone = c.WorkerGone, c.DeadGone
+	l.QuarantineAfter, l.QuarantineMin, l.QuarantineMax = c.QuarantineAfter, c.QuarantineMin, c.QuarantineMax
+	l.Quotas, l.DefaultQuota, l.KeepFor = c.Quotas, c.DefaultQuota, c.KeepFor
 	l.TargetLease = or(c.TargetLease, l.TargetLease)
 	l.MinLease = min(l.MinLease, l.TargetLease)
 	l.MaxJobs, l.KeepJobs, l.MaxWorkers = c.MaxJobs, c.KeepJobs, c.MaxSessions

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
@@ -37,15 +38,21 @@ func TestAllFaultsOfAConfigAreToldAtOnce(t *testing.T) {
 }
 
 func TestJobNames(t *testing.T) {
-	n := jobNames{prefix: "abcde-"}
-	for _, id := range []ledger.JobID{1, 9, 10, 1<<64 - 1} {
-		if got := n.number(n.name(id)); got != id {
-			t.Errorf("%d came back as %d", id, got)
+	n := jobNames{prefix: "abcde-", base: 1000}
+	for _, id := range []ledger.JobID{1001, 1009, 1010, 1<<64 - 1} {
+		if got, err := n.number(n.name(id)); got != id || err != nil {
+			t.Errorf("%d came back as %d, %v", id, got, err)
 		}
 	}
-	for _, name := range []string{"", "abcde-", "abcde-x", "abcde-01", "abcde-+1", "abcde--1", "abcde-18446744073709551616", "other-1", "1"} {
-		if id := n.number(name); id != 0 {
-			t.Errorf("%q is job %d", name, id)
+	if name := n.name(1001); name != "abcde-1" {
+		t.Errorf("the first job is %s", name)
+	}
+	for _, name := range []string{"", "abcde-", "abcde-x", "abcde-01", "abcde-0", "abcde-+1", "abcde--1", "abcde-18446744073709551616", "other-1", "1"} {
+		if id, err := n.number(name); id != 0 || err == nil || api.CodeOf(err) != api.NotFound {
+			t.Errorf("%q is job %d, %v", name, id, err)
 		}
+	}
+	if _, err := n.number("other-17"); !strings.Contains(err.Error(), "started anew") {
+		t.Errorf("of another coordinator's job is said: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ type Coordinator struct {
 	stopped context.Context // ends, with errStopped, when the ledger has
 	stop    context.CancelCauseFunc
 	calls   gate
+
+	probes chan struct{} // holds one for each worker that is being probed
+	dial   dialer
 }
 
 // New makes a coordinator, or tells everything that is wrong with its config.
@@ -54,6 +58,8 @@ func New(config Config) (*Coordinator, error) {
 		relay:  relay.New(),
 		health: health.NewServer(),
 		inbox:  make(chan func(*owner), config.Inbox),
+		probes: make(chan struct{}, maxProbes),
+		dial:   (&net.Dialer{}).DialContext,
 	}
 	c.stopped, c.stop = context.WithCancelCause(context.Background())
 	c.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
@@ -75,10 +81,11 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	return err
 }
 
-// Register adds the services to a server: jobs, workers, health and, where the
-// server can tell what it serves, reflection.
+// Register adds the services to a server: jobs, the fleet, workers, health and,
+// where the server can tell what it serves, reflection.
 func (c *Coordinator) Register(server grpc.ServiceRegistrar) {
 	pb.RegisterJobServiceServer(server, &jobService{c: c})
+	pb.RegisterFleetServiceServer(server, &fleetService{c: c})
 	pb.RegisterWorkerServiceServer(server, &workerService{c: c})
 	healthpb.RegisterHealthServer(server, c.health)
 	if reflected, ok := server.(reflection.GRPCServer); ok {

@@ -42,6 +42,8 @@ func (o *owner) do(effect ledger.Effect) {
 		o.attached(e)
 	case ledger.RefuseSession:
 		o.refused(e)
+	case ledger.DrainWorker:
+		o.drainWorker(e)
 	case ledger.OutputReady:
 		o.outputReady(e)
 	case ledger.Answer:
@@ -81,7 +83,7 @@ func (o *owner) grant(e ledger.Grant) {
 	if s.learn(shared) {
 		out.Jobs = append(out.Jobs, shared)
 	}
-	out.Grants = append(out.Grants, wire.Lease(e.Lease, shared.GetDigest(), j))
+	out.Grants = append(out.Grants, wire.Lease(e.Lease, shared.GetDigest(), j, o.fleet))
 	if o.logger.Enabled(context.Background(), slog.LevelDebug) {
 		o.logger.Debug("lease granted", "job", j.name, "batch", uint64(e.Lease.Fence.Batch),
 			"attempt", uint32(e.Lease.Fence.Attempt), "stage", e.Lease.Stage, "worker", string(e.Worker))

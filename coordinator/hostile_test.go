@@ -145,7 +145,7 @@ func (h *hostile) attach() {
 		a.Outcomes = append(a.Outcomes, h.outcome())
 		a.Outputs = append(a.Outputs, &pb.OutputRef{Id: h.id()})
 	}
-	if checkAttach(a) != nil {
+	if checkAttach(a, "") != nil {
 		return
 	}
 	e := wire.Attached(sentOver(h.t, a))
@@ -153,7 +153,7 @@ func (h *hostile) attach() {
 		worker: e.Worker, number: e.Session, end: func(error) {},
 		box: outbox.New(1000), known: make(map[contextKey]struct{}),
 	}
-	h.owner.attach(h.active, e, "")
+	h.owner.attach(h.active, e)
 }
 
 // say has the session say something.
@@ -197,7 +197,7 @@ func sentOver[M any, P interface {
 func (h *hostile) act() {
 	switch h.pick(10) {
 	case 0:
-		h.owner.step(wire.Submission(h.owner.await(func(ledger.Answer) {}), &pb.SubmitJobRequest{Spec: spec()}))
+		h.owner.step(wire.Submission(h.owner.await(func(ledger.Answer) {}), &pb.SubmitJobRequest{Spec: spec(), KeepFor: streamed}, ""))
 	case 1, 2:
 		h.attach()
 	case 3:
@@ -249,7 +249,7 @@ func FuzzHostileWorker(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, dice []byte) {
 		h := newHostile(t, dice)
-		h.owner.step(wire.Submission(h.owner.await(func(ledger.Answer) {}), &pb.SubmitJobRequest{Spec: spec()}))
+		h.owner.step(wire.Submission(h.owner.await(func(ledger.Answer) {}), &pb.SubmitJobRequest{Spec: spec(), KeepFor: streamed}, ""))
 		for len(h.dice) > 0 {
 			h.act()
 		}
@@ -283,7 +283,7 @@ func FuzzSubmission(f *testing.F) {
 			}
 			return
 		}
-		e := wire.Submission(1, r)
+		e := wire.Submission(1, r, "u")
 		if !proto.Equal(wire.Spec(e.Spec), r.GetSpec()) {
 			t.Error("the job is not kept as it was")
 		}

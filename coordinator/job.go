@@ -67,8 +67,8 @@ func (o *owner) find(id ledger.JobID) (*job, error) {
 }
 
 func (o *owner) unknown(id ledger.JobID) error {
-	if id == 0 {
-		return api.Errorf(api.NotFound, "there is no such job: it was never submitted here, or was forgotten since")
+	if why := o.graves.why(id); why != "" {
+		return api.Errorf(api.NotFound, "job %s is not kept any more, nor is its result: %s", o.c.names.name(id), why)
 	}
 	return api.Errorf(api.NotFound, "there is no job %s: it was never submitted here, or was forgotten since", o.c.names.name(id))
 }

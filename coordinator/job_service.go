@@ -9,6 +9,7 @@ import (
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/wire"
+	"github.com/millrace/millrace/identity"
 )
 
 // Limits of requests.
@@ -29,22 +30,37 @@ func (s *jobService) SubmitJob(ctx context.Context, r *pb.SubmitJobRequest) (*pb
 	if err := checkSubmission(r); err != nil {
 		return nil, err
 	}
+	user := userOf(ctx, r)
 	return ask(ctx, s.c, func(o *owner, answer func(*pb.SubmitJobResponse, error)) {
 		request := o.await(func(a ledger.Answer) {
 			told, err := o.answered(a, r.GetKey())
 			if err == nil && !a.Existed {
-				o.logger.Info("job submitted", "job", told.GetId(), "name", told.GetName(), "key", r.GetKey())
+				o.logger.Info("job submitted", "job", told.GetId(), "name", told.GetName(), "key", r.GetKey(), "user", user)
 			}
 			answer(&pb.SubmitJobResponse{Job: told, Existed: a.Existed}, err)
 		})
-		o.step(wire.Submission(request, r))
+		o.step(wire.Submission(request, r, user))
 	})
+}
+
+// userOf is whose job it is: the certificate says, where there is one.
+func userOf(ctx context.Context, r *pb.SubmitJobRequest) string {
+	if p, ok := identity.PeerOf(ctx); ok {
+		return api.Clip(p.Name, maxName)
+	}
+	return r.GetUser()
 }
 
 // checkSubmission tells everything that is wrong with a submission.
 func checkSubmission(r *pb.SubmitJobRequest) error {
 	if len(r.GetKey()) > api.MaxKeyBytes {
 		return api.Errorf(api.Invalid, "the key has %d bytes; at most %d are allowed", len(r.GetKey()), api.MaxKeyBytes)
+	}
+	if len(r.GetUser()) > maxName {
+		return api.Errorf(api.Invalid, "the user's name has %d bytes; at most %d are allowed", len(r.GetUser()), maxName)
+	}
+	if d := r.GetKeepFor(); d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > maxKeep) {
+		return api.Errorf(api.Invalid, "keep_for is %v; it must be from 0s to %v", d.AsDuration(), maxKeep)
 	}
 	if r.GetSpec() == nil {
 		return api.Errorf(api.Invalid, "the request has no job")
@@ -77,9 +93,11 @@ func (o *owner) answered(a ledger.Answer, key string) (*pb.Job, error) {
 
 // GetJob tells how a job is.
 func (s *jobService) GetJob(ctx context.Context, r *pb.GetJobRequest) (*pb.GetJobResponse, error) {
-	told, err := ask(ctx, s.c, func(o *owner, answer func(*pb.Job, error)) {
-		answer(o.view(s.c.names.number(r.GetId())))
-	})
+	id, err := s.c.names.number(r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	told, err := ask(ctx, s.c, func(o *owner, answer func(*pb.Job, error)) { answer(o.view(id)) })
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +121,11 @@ func (s *jobService) ListJobs(ctx context.Context, r *pb.ListJobsRequest) (*pb.L
 
 // WatchJob tells how a job is, now and whenever that changes.
 func (s *jobService) WatchJob(r *pb.WatchJobRequest, stream grpc.ServerStreamingServer[pb.WatchJobResponse]) error {
-	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.watch(ctx, r.GetId(), stream) })
+	id, err := s.c.names.number(r.GetId())
+	if err != nil {
+		return err
+	}
+	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.watch(ctx, id, stream) })
 }
 
 // CancelJob ends a job.
@@ -135,7 +157,10 @@ func (s *jobService) ResumeJob(ctx context.Context, r *pb.ResumeJobRequest) (*pb
 
 // order brings the ledger a client's wish for a job, and waits for its answer.
 func (s *jobService) order(ctx context.Context, name string, event func(ledger.RequestID, ledger.JobID) ledger.Event) (*pb.Job, error) {
-	id := s.c.names.number(name)
+	id, err := s.c.names.number(name)
+	if err != nil {
+		return nil, err
+	}
 	return ask(ctx, s.c, func(o *owner, answer func(*pb.Job, error)) {
 		request := o.await(func(a ledger.Answer) {
 			a.Job = id
@@ -147,7 +172,10 @@ func (s *jobService) order(ctx context.Context, name string, event func(ledger.R
 
 // ExplainJob tells the plan, and why what waits is waiting.
 func (s *jobService) ExplainJob(ctx context.Context, r *pb.ExplainJobRequest) (*pb.ExplainJobResponse, error) {
-	id := s.c.names.number(r.GetId())
+	id, err := s.c.names.number(r.GetId())
+	if err != nil {
+		return nil, err
+	}
 	return ask(ctx, s.c, func(o *owner, answer func(*pb.ExplainJobResponse, error)) {
 		v, ok := o.ledger.Job(id, o.now)
 		if !ok {
@@ -160,5 +188,9 @@ func (s *jobService) ExplainJob(ctx context.Context, r *pb.ExplainJobRequest) (*
 
 // ReadResult streams the result of a job without a file sink.
 func (s *jobService) ReadResult(r *pb.ReadResultRequest, stream grpc.ServerStreamingServer[pb.ReadResultResponse]) error {
-	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.deliver(ctx, r.GetId(), stream) })
+	id, err := s.c.names.number(r.GetId())
+	if err != nil {
+		return err
+	}
+	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.deliver(ctx, id, stream) })
 }

@@ -34,11 +34,13 @@ type owner struct {
 	sessions map[ledger.WorkerID]*session
 	arriving *session   // the one whose attach the ledger is looking at
 	dirty    []*session // those with something to send
+	fleet    *fleetBook
 
 	jobs     map[ledger.JobID]*job
 	watchers int
 	readers  int
 	asks     asks
+	graves   graves
 }
 
 func newOwner(c *Coordinator, now time.Time) (*owner, error) {
@@ -59,9 +61,16 @@ func newOwner(c *Coordinator, now time.Time) (*owner, error) {
 		sessions: make(map[ledger.WorkerID]*session),
 		jobs:     make(map[ledger.JobID]*job),
 		asks:     make(asks),
+		fleet:    newFleetBook(),
 	}
-	o.ledger = ledger.New(c.config.ledger(), state, state.Term()+1, o.now)
+	o.ledger = ledger.New(c.config.ledger(), state, term(state, o.now), o.now)
 	return o, nil
+}
+
+// term is a term that no other life of this coordinator has had, whatever
+// became of its log: workers may come back with leases of any of them.
+func term(state *ledger.State, now ledger.Time) ledger.Term {
+	return max(state.Term()+1, ledger.Term(now))
 }
 
 // run serves calls until the context ends.

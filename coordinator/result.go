@@ -3,8 +3,6 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 
 	"github.com/millrace/millrace/api"
@@ -14,20 +12,14 @@ import (
 	"github.com/millrace/millrace/coordinator/wire"
 )
 
-// A result is delivered output by output. A few outputs are asked for ahead, so
-// that many small ones do not cost a round trip each; together they hold no
-// more than ResultWindow bytes here. An output of at most ResultBuffer bytes is
-// held until all of it is there, so that when its worker is lost it can be made
-// again without anybody noticing. A larger one passes through as it comes; when
-// its worker is lost in the middle, the stream ends with an error, since another
-// attempt need not give the same bytes.
+// A result that is not kept is delivered as it becomes known, and goes as it is
+// delivered. When an output is lost before any of it was passed on, it is made
+// again. When it is lost in the middle, the stream ends with an error, since
+// another attempt need not give the same bytes.
 
 // restartsAllowed is how often in a row the reading may start again without
 // having delivered anything, before it is given up.
 const restartsAllowed = 20
-
-// resultData is how many bytes go in one message.
-const resultData = 1 << 20
 
 // errUpload is a transfer that its worker could not complete.
 type errUpload struct{ failure *pb.Failure }
@@ -42,22 +34,20 @@ type resultStream interface {
 
 // delivery is the reading of one result by one client.
 type delivery struct {
-	c      *Coordinator
+	fetches
 	feed   *feed
 	stream resultStream
 
-	inflight []askFor          // asked for, in source order
-	held     int64             // the bytes that they may hold
 	recent   []ledger.OutputID // delivered last: as many as the ledger may not know of
-	consumed []ledger.OutputID // delivered, and the ledger does not know yet
+	consumed []*askFor         // delivered, and the ledger does not know yet
 	restarts int               // in a row
 }
 
 // deliver streams a job's result to its client.
-func (c *Coordinator) deliver(ctx context.Context, name string, stream resultStream) error {
+func (c *Coordinator) deliver(ctx context.Context, id ledger.JobID, stream resultStream) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	d := &delivery{c: c, feed: newFeed(c.names.number(name), cancel), stream: stream}
+	d := &delivery{fetches: fetches{c: c, job: id}, feed: newFeed(id, cancel), stream: stream}
 	defer c.later(func(o *owner) { o.closeResult(d.feed) })
 	_, err := ask(ctx, c, func(o *owner, answer func(struct{}, error)) { answer(struct{}{}, o.openResult(d.feed)) })
 	if err != nil {
@@ -109,7 +99,7 @@ func (d *delivery) request(ctx context.Context) error {
 // askAhead asks for as many outputs as may be held, for one at the least, and
 // tells the ledger what was delivered meanwhile.
 func (d *delivery) askAhead(ctx context.Context) error {
-	var asked []askFor
+	var asked []*askFor
 	for len(d.inflight) < d.c.config.ResultAhead {
 		t, ok, restarted := d.feed.next()
 		if restarted {
@@ -123,25 +113,17 @@ func (d *delivery) askAhead(ctx context.Context) error {
 		if slices.Contains(d.recent, t.output.ID) {
 			continue // told again before the ledger heard of its delivery
 		}
-		hold := d.hold(t.output)
-		if len(d.inflight) > 0 && d.held+hold > int64(d.c.config.ResultWindow) {
+		if !d.room(t.output) {
 			d.feed.putBack(t)
 			break
 		}
-		d.held += hold
-		a := askFor{told: t, job: d.feed.job, transfer: d.c.relay.Expect(t.output.Bytes, hold)}
-		d.inflight, asked = append(d.inflight, a), append(asked, a)
+		asked = append(asked, d.expect(t))
 	}
 	return d.tell(ctx, asked)
 }
 
-// hold is how much of an output may be held.
-func (d *delivery) hold(o ledger.Output) int64 {
-	return min(o.Bytes, int64(d.c.config.ResultBuffer))
-}
-
 // tell brings the owner what was asked for and what was delivered.
-func (d *delivery) tell(ctx context.Context, asked []askFor) error {
+func (d *delivery) tell(ctx context.Context, asked []*askFor) error {
 	consumed := d.consumed
 	if len(asked) == 0 && len(consumed) == 0 {
 		return nil
@@ -150,7 +132,7 @@ func (d *delivery) tell(ctx context.Context, asked []askFor) error {
 	return d.c.post(ctx, func(o *owner) {
 		o.consumed(d.feed, consumed)
 		for _, a := range asked {
-			o.ask(d.feed, a)
+			o.ask(d.feed.current(), a)
 		}
 	})
 }
@@ -159,7 +141,9 @@ func (d *delivery) tell(ctx context.Context, asked []askFor) error {
 // was passed on, the reading starts again there.
 func (d *delivery) first(ctx context.Context) error {
 	a := d.inflight[0]
-	sent, err := d.pass(ctx, a.transfer)
+	sent, err := d.fetches.first(ctx, func(b []byte, begins bool) error {
+		return d.stream.Send(&pb.ReadResultResponse{Data: b, BeginsOutput: begins})
+	})
 	var broken *brokenTransfer
 	switch {
 	case err == nil:
@@ -180,11 +164,8 @@ func (d *delivery) first(ctx context.Context) error {
 
 // done takes the first output for delivered.
 func (d *delivery) done() {
-	a := d.inflight[0]
-	a.transfer.Close()
-	d.inflight = d.inflight[1:]
-	d.held -= d.hold(a.output)
-	d.consumed = append(d.consumed, a.output.ID)
+	a := d.fetches.done()
+	d.consumed = append(d.consumed, a)
 	d.recent = append(d.recent, a.output.ID)
 	d.recent = d.recent[max(0, len(d.recent)-d.c.config.ResultAhead):]
 	d.restarts = 0
@@ -210,57 +191,14 @@ func (d *delivery) again(ctx context.Context, id ledger.OutputID, why error) err
 
 // abandon gives up all that was asked for, and tells the ledger the rest.
 func (d *delivery) abandon() {
-	for _, a := range d.inflight {
-		a.transfer.Close()
-	}
-	given, consumed := d.inflight, d.consumed
-	d.inflight, d.consumed, d.held = nil, nil, 0
+	given, consumed := d.fetches.abandon(), d.consumed
+	d.consumed = nil
 	d.c.later(func(o *owner) {
 		for _, a := range given {
-			delete(o.asks, a.output.ID)
+			o.asks.remove(a)
 		}
 		o.consumed(d.feed, consumed)
 	})
-}
-
-// brokenTransfer is a transfer that failed, as against a client that is gone.
-type brokenTransfer struct{ why error }
-
-// Error says why.
-func (b *brokenTransfer) Error() string { return fmt.Sprintf("the upload failed: %v", b.why) }
-
-// Unwrap is the reason.
-func (b *brokenTransfer) Unwrap() error { return b.why }
-
-// pass sends an output to the client, and says how many bytes that were.
-func (d *delivery) pass(ctx context.Context, t *relay.Transfer) (int64, error) {
-	if err := t.Whole(ctx); err != nil {
-		return 0, transferError(ctx, err)
-	}
-	var sent int64
-	for {
-		b, err := t.Read(ctx)
-		if errors.Is(err, io.EOF) {
-			return sent, nil
-		}
-		if err != nil {
-			return sent, transferError(ctx, err)
-		}
-		for len(b) > 0 {
-			n := min(len(b), resultData)
-			if err := d.stream.Send(&pb.ReadResultResponse{Data: b[:n], BeginsOutput: sent == 0}); err != nil {
-				return sent, err
-			}
-			sent, b = sent+int64(n), b[n:]
-		}
-	}
-}
-
-func transferError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return &brokenTransfer{why: err}
 }
 
 // openResult lets a client read a job's result, or says why not.
@@ -318,16 +256,16 @@ func (o *owner) header(j *job) *pb.ResultHeader {
 // consumed tells the ledger what a client has got. An output that was lost
 // meanwhile will be told a second time, and nobody could tell it from the next:
 // that ends the reading.
-func (o *owner) consumed(f *feed, outputs []ledger.OutputID) {
-	for _, output := range outputs {
-		if a := o.asks[output]; a.lost {
-			f.fail(api.Errorf(api.Conflict, "the result broke off: output %s was lost just when it had been delivered; submit the job again", output))
+func (o *owner) consumed(f *feed, delivered []*askFor) {
+	for _, a := range delivered {
+		if a.lost {
+			f.fail(api.Errorf(api.Conflict, "the result broke off: output %s was lost just when it had been delivered; submit the job again", a.output.ID))
 		}
-		delete(o.asks, output)
+		o.asks.remove(a)
 		if j := o.jobs[f.job]; j != nil {
 			j.read = true
 		}
-		o.step(ledger.ResultConsumed{Job: f.job, Output: output})
+		o.step(ledger.ResultConsumed{Job: f.job, Output: a.output.ID})
 	}
 }
 

@@ -19,6 +19,7 @@ type session struct {
 	number ledger.SessionID
 	end    func(error) // ends the stream with an error
 	box    *outbox.Box
+	said   introduction
 
 	out   *pb.SessionResponse // gathers until the owner's next flush
 	known map[contextKey]struct{}
@@ -62,7 +63,7 @@ func (c *Coordinator) session(ctx context.Context, stream sessionStream) error {
 	if err != nil {
 		return err
 	}
-	if err := checkAttach(first.GetAttach()); err != nil {
+	if err := checkAttach(first.GetAttach(), c.config.Version); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -71,9 +72,10 @@ func (c *Coordinator) session(ctx context.Context, stream sessionStream) error {
 	s := &session{
 		worker: attach.Worker, number: attach.Session, end: cancel,
 		box: outbox.New(c.config.SessionQueue), known: make(map[contextKey]struct{}),
+		said: introduced(first.GetAttach(), peerOf(ctx)),
 	}
-	version, jobs := first.GetAttach().GetVersion(), first.GetAttach().GetJobs()
-	if err := c.post(ctx, func(o *owner) { o.attach(s, attach, version); o.endAbsent(s, jobs) }); err != nil {
+	jobs := first.GetAttach().GetJobs()
+	if err := c.post(ctx, func(o *owner) { o.attach(s, attach); o.endAbsent(s, jobs) }); err != nil {
 		return err
 	}
 	defer c.later(func(o *owner) { o.detach(s) })
@@ -113,6 +115,9 @@ func (c *Coordinator) hear(ctx context.Context, s *session, said *pb.SessionRequ
 	}
 	return c.post(ctx, func(o *owner) {
 		s.left = s.left || said.GetDrain()
+		if h := said.GetHeartbeat(); h != nil && o.sessions[s.worker] == s {
+			o.fleet.of(s.worker).spool = max(h.GetSpoolBytes(), 0)
+		}
 		for _, e := range events {
 			o.step(e)
 		}
@@ -134,24 +139,14 @@ func writeSession(ctx context.Context, s *session, stream sessionStream) error {
 }
 
 // attach begins a session.
-func (o *owner) attach(s *session, e ledger.WorkerAttached, version string) {
+func (o *owner) attach(s *session, e ledger.WorkerAttached) {
 	o.arriving = s
 	o.step(e)
 	o.arriving = nil
 	if o.sessions[s.worker] == s {
 		o.logger.Info("worker attached", "worker", string(s.worker), "session", uint64(s.number),
-			"slots", e.Slots, "leases", len(e.Leases), "version", version)
-	}
-}
-
-// endAbsent tells a session which of its jobs ended while its worker was away.
-func (o *owner) endAbsent(s *session, jobs []uint64) {
-	for _, id := range jobs {
-		v, known := o.ledger.Job(ledger.JobID(id), o.now)
-		needed := known && !v.ResultRead && v.State != ledger.StateFailed && v.State != ledger.StateCancelled
-		if out := o.to(s.worker, s.number); out != nil && !needed {
-			out.EndedJobs = append(out.EndedJobs, id)
-		}
+			"slots", e.Slots, "leases", len(e.Leases), "version", s.said.version, "peer", s.said.peer)
+		o.workerChanged(s.worker)
 	}
 }
 
@@ -166,12 +161,11 @@ func (o *owner) attached(e ledger.Attached) {
 		before.end(api.Errorf(api.Stale, "worker %s has begun a newer session, %d", e.Worker, e.Session))
 	}
 	o.sessions[e.Worker] = s
-	o.to(e.Worker, e.Session).Attached = wire.AttachAnswer(e)
-	for _, a := range o.asks {
-		if a.output.Worker == e.Worker {
-			o.send(a)
-		}
-	}
+	k := o.fleet.of(e.Worker)
+	k.stopProbe()
+	k.said = s.said
+	o.to(e.Worker, e.Session).Attached = wire.AttachAnswer(e, o.c.config.Version)
+	o.resend(e.Worker)
 }
 
 func (o *owner) refused(e ledger.RefuseSession) {
@@ -179,8 +173,20 @@ func (o *owner) refused(e ledger.RefuseSession) {
 	if s == nil || s.worker != e.Worker || s.number != e.Session {
 		return
 	}
-	o.logger.Warn("session refused", "worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason)
-	s.end(api.Errorf(api.Stale, "session %d of worker %s is refused: %s", e.Session, e.Worker, e.Reason))
+	o.logger.Warn("session refused", "worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason, "peer", s.said.peer)
+	s.end(o.refusal(e, s))
+}
+
+// refusal is what a worker is told whose session is not taken up.
+func (o *owner) refusal(e ledger.RefuseSession, s *session) error {
+	switch e.Kind {
+	case ledger.RefusedTaken:
+		return api.Errorf(api.Conflict, "the name %s is taken: a worker of that name lives at %s, and this one is at %s; give one of them another name, or stop one",
+			e.Worker, o.fleet.of(e.Worker).said.where(), s.said.where())
+	case ledger.RefusedFull:
+		return api.Errorf(api.Full, "worker %s: %s (MaxSessions is %d); try again later", e.Worker, e.Reason, o.c.config.MaxSessions)
+	}
+	return api.Errorf(api.Stale, "session %d of worker %s is refused: %s", e.Session, e.Worker, e.Reason)
 }
 
 // detach ends a session. A worker that has said that it leaves is gone for
@@ -192,32 +198,8 @@ func (o *owner) detach(s *session) {
 	delete(o.sessions, s.worker)
 	o.logger.Info("worker detached", "worker", string(s.worker), "session", uint64(s.number), "left", s.left)
 	o.step(ledger.SessionLost{Worker: s.worker, Session: s.number, Dead: s.left})
-}
-
-// Limits of an attach.
-const (
-	maxName  = 63
-	maxSlots = 4_096
-)
-
-// checkAttach tells what is wrong with an attach.
-func checkAttach(a *pb.Attach) error {
-	switch {
-	case a == nil:
-		return api.Errorf(api.Invalid, "the first message of a session must be an attach")
-	case a.GetWorker() == "" || len(a.GetWorker()) > maxName:
-		return api.Errorf(api.Invalid, "a worker's name has 1 to %d bytes, not %d", maxName, len(a.GetWorker()))
-	case a.GetSession() == 0:
-		return api.Errorf(api.Invalid, "worker %s: sessions count from 1", a.GetWorker())
-	case a.GetSlots() < 1 || a.GetSlots() > maxSlots:
-		return api.Errorf(api.Invalid, "worker %s has %d slots; it must be 1 to %d", a.GetWorker(), a.GetSlots(), maxSlots)
-	case len(a.GetLabels()) > api.MaxLabels:
-		return api.Errorf(api.Invalid, "worker %s has %d labels; at most %d are allowed", a.GetWorker(), len(a.GetLabels()), api.MaxLabels)
+	if !s.left {
+		o.probe(s)
 	}
-	for key, value := range a.GetLabels() {
-		if max(len(key), len(value)) > api.MaxLabelBytes {
-			return api.Errorf(api.Invalid, "worker %s: label %.80q is longer than %d bytes", a.GetWorker(), key+"="+value, api.MaxLabelBytes)
-		}
-	}
-	return nil
+	o.workerChanged(s.worker)
 }

@@ -43,8 +43,8 @@ func token(c chan struct{}) {
 }
 
 // watch tells a stream how a job is until it has ended.
-func (c *Coordinator) watch(ctx context.Context, name string, stream grpc.ServerStreamingServer[pb.WatchJobResponse]) error {
-	id, w := c.names.number(name), newWatcher()
+func (c *Coordinator) watch(ctx context.Context, id ledger.JobID, stream grpc.ServerStreamingServer[pb.WatchJobResponse]) error {
+	w := newWatcher()
 	defer c.later(func(o *owner) { o.unwatch(id, w) })
 	told, err := ask(ctx, c, func(o *owner, answer func(*pb.Job, error)) { answer(o.watch(id, w)) })
 	if err != nil {

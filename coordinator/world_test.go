@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -89,10 +90,13 @@ func newWorld(t testing.TB, config Config) *world {
 	return w
 }
 
+// streamed is the time for which a result is kept that is read once.
+var streamed = durationpb.New(0)
+
 // submit submits a job of one function over a range, with changes.
 func (w *world) submit(key string, change ...func(*pb.JobSpec)) *pb.Job {
 	w.Helper()
-	told, err := w.client.Submit(w.ctx, spec(change...), key)
+	told, err := w.client.Submit(w.ctx, spec(change...), key, api.ReadOnce())
 	w.must(err)
 	return told
 }

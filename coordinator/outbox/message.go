@@ -25,6 +25,9 @@ func join(m, later *pb.SessionResponse) *pb.SessionResponse {
 	}
 	m.Heartbeat = max(m.Heartbeat, later.Heartbeat)
 	m.Drain = m.Drain || later.Drain
+	if later.DrainWithin != nil {
+		m.DrainWithin = later.DrainWithin
+	}
 	m.Jobs = append(m.Jobs, later.Jobs...)
 	m.Grants = append(m.Grants, later.Grants...)
 	m.Acks = append(m.Acks, later.Acks...)
@@ -51,8 +54,8 @@ func split(m *pb.SessionResponse, room int) (first, rest *pb.SessionResponse) {
 		return nil, nil
 	}
 	c := cutter{room: room}
-	first = &pb.SessionResponse{Attached: m.Attached, Heartbeat: m.Heartbeat, Drain: m.Drain}
-	m.Attached, m.Heartbeat, m.Drain = nil, 0, false
+	first = &pb.SessionResponse{Attached: m.Attached, Heartbeat: m.Heartbeat, Drain: m.Drain, DrainWithin: m.DrainWithin}
+	m.Attached, m.Heartbeat, m.Drain, m.DrainWithin = nil, 0, false, nil
 	first.Acks, m.Acks = cut(&c, m.Acks, ackSize)
 	first.Jobs, m.Jobs = cut(&c, m.Jobs, contextSize)
 	first.Grants, m.Grants = cut(&c, m.Grants, leaseSize)
@@ -95,7 +98,13 @@ func contextSize(j *pb.JobContext) int {
 }
 
 func leaseSize(l *pb.Lease) int {
-	return leaseBytes + splitBytes*len(l.Splits) + outputBytes*len(l.Inputs)
+	n := leaseBytes + splitBytes*len(l.Splits) + outputBytes*len(l.Inputs)
+	for _, in := range l.Inputs {
+		for _, address := range in.Addresses {
+			n += 2 + len(address)
+		}
+	}
+	return n
 }
 
 func revokeSize(r *pb.Revoke) int { return fixedBytes + len(r.Reason) }

@@ -9,16 +9,27 @@ import (
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
-// Submission is a client's request as the ledger sees it. The spec must have
+// Submission is a request of a user as the ledger sees it. The spec must have
 // been checked.
-func Submission(request ledger.RequestID, r *pb.SubmitJobRequest) ledger.JobSubmitted {
+func Submission(request ledger.RequestID, r *pb.SubmitJobRequest, user string) ledger.JobSubmitted {
+	settings := Settings(r.GetSpec())
+	settings.User = user
+	settings.Keep = kept(r)
+	settings.KeepFor = r.GetKeepFor().AsDuration()
 	return ledger.JobSubmitted{
 		Request:  request,
 		Key:      r.GetKey(),
-		Settings: Settings(r.GetSpec()),
+		Settings: settings,
 		Spec:     marshal(r.GetSpec()),
 		PlanOnly: r.GetPlanOnly(),
 	}
+}
+
+// kept says whether the result of a job is to be kept: unless its client wants
+// to read it as it is made, or there is none that workers hold.
+func kept(r *pb.SubmitJobRequest) bool {
+	streamed := r.KeepFor != nil && r.GetKeepFor().AsDuration() == 0
+	return !streamed && !r.GetPlanOnly() && r.GetSpec().GetSink().GetFiles() == nil
 }
 
 // Spec is the job that Submission encoded.
@@ -57,7 +68,8 @@ func Labels(m map[string]string) []ledger.Label {
 }
 
 // planRequires names the processors whose worker alone can plan for them: a
-// query is derived by its engine, and a function says itself what it emits.
+// query is derived by its engine, a function says itself what it emits, and what
+// a program reads is found out where it may run.
 func planRequires(stages []*pb.Stage) []string {
 	var requires []string
 	for _, s := range stages {
@@ -71,3 +83,4 @@ func planRequires(stages []*pb.Stage) []string {
 	slices.Sort(requires)
 	return slices.Compact(requires)
 }
+

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
@@ -12,6 +13,12 @@ import (
 // Fragments gives fragments by their index in the plan, without their cuts.
 // They are shared by many messages and never changed.
 type Fragments interface{ Fragment(i int) *pb.Fragment }
+
+// Holders gives where a worker serves its outputs; none when that is not known.
+// What it gives is shared by many messages and never changed.
+type Holders interface {
+	Addresses(worker ledger.WorkerID) []string
+}
 
 // leaseBox holds what nearly every lease consists of, so that it is one piece
 // of memory and not five.
@@ -23,7 +30,7 @@ type leaseBox struct {
 }
 
 // Lease is a lease as a worker gets it.
-func Lease(l *ledger.Lease, context string, fragments Fragments) *pb.Lease {
+func Lease(l *ledger.Lease, context string, fragments Fragments, holders Holders) *pb.Lease {
 	box := &leaseBox{}
 	setFence(&box.fence, l.Fence)
 	m := &box.lease
@@ -45,7 +52,7 @@ func Lease(l *ledger.Lease, context string, fragments Fragments) *pb.Lease {
 	} else {
 		m.Splits = splits(l.Splits, fragments)
 	}
-	m.Inputs = Outputs(l.Fence.Job, l.Inputs)
+	m.Inputs = inputs(l, holders)
 	return m
 }
 
@@ -66,14 +73,15 @@ func setSplit(p *pb.Split, s ledger.Split, fragments Fragments) {
 	p.Source = fragments.Fragment(s.Fragment)
 }
 
-// Outputs are outputs of a job as a worker knows them.
-func Outputs(job ledger.JobID, list []ledger.Output) []*pb.OutputRef {
-	if len(list) == 0 {
+// inputs are the outputs that a lease reads, each with where it is served.
+func inputs(l *ledger.Lease, holders Holders) []*pb.OutputRef {
+	if len(l.Inputs) == 0 {
 		return nil
 	}
-	refs := make([]*pb.OutputRef, len(list))
-	for i, o := range list {
-		refs[i] = Output(job, o)
+	refs := make([]*pb.OutputRef, len(l.Inputs))
+	for i, o := range l.Inputs {
+		refs[i] = Output(l.Fence.Job, o)
+		refs[i].Addresses = holders.Addresses(o.Worker)
 	}
 	return refs
 }
@@ -111,12 +119,14 @@ func Revoke(e ledger.Revoke) *pb.Revoke {
 	return m
 }
 
-// AttachAnswer answers an attach.
-func AttachAnswer(e ledger.Attached) *pb.Attached {
+// AttachAnswer answers an attach, for a coordinator of a version.
+func AttachAnswer(e ledger.Attached, version string) *pb.Attached {
 	return &pb.Attached{
+		Version:   version,
+		Protocol:  api.Protocol,
 		Term:      uint64(e.Term),
-		Lease:     duration(e.Lease),
-		Heartbeat: duration(e.Heartbeat),
+		Lease:     Duration(e.Lease),
+		Heartbeat: Duration(e.Heartbeat),
 		Keep:      fences(e.Keep),
 		Drop:      fences(e.Drop),
 	}
@@ -132,4 +142,5 @@ func fences(list []ledger.Fence) []*pb.Fence {
 	return ms
 }
 
-func duration(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
+// Duration is a duration as the contract has it.
+func Duration(d time.Duration) *durationpb.Duration { return durationpb.New(d) }

@@ -24,9 +24,15 @@ func Job(v ledger.JobView, id string) *pb.Job {
 		Stats:     stats(v),
 		Submitted: moment(v.Submitted),
 		Notes:     notes(v),
+		User:      v.User,
+		Kept:      v.Kept,
 	}
 	if v.State.Over() {
 		j.Ended = moment(v.Ended)
+		j.ResultBytes = v.ResultBytes
+	}
+	if v.Expires != 0 {
+		j.Expires = moment(v.Expires)
 	}
 	if v.State == ledger.StateFailed {
 		j.Failure, j.FailureClass = failure(v), outcomeClass(v.Class)
@@ -110,6 +116,7 @@ func stats(v ledger.JobView) *pb.JobStats {
 		Elapsed:        durationpb.New(s.Elapsed),
 		Merges:         s.Merges,
 		Skipped:        skipped(v.Skips),
+		BatchesRerun:   s.Rerun,
 	}
 	if s.BatchTime > 0 {
 		m.RecordsPerSecond = s.BatchRecords / s.BatchTime.Seconds()

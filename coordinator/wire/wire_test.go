@@ -21,7 +21,10 @@ func TestEnumsHaveTheNumbersOfTheContract(t *testing.T) {
 		contracts int32
 	}{
 		{"state", int(ledger.StateCancelled), int32(pb.JobState_JOB_STATE_CANCELLED)},
-		{"class", int(ledger.OutcomeCancelled), int32(pb.OutcomeClass_OUTCOME_CLASS_CANCELLED)},
+		{"class", int(ledger.OutcomeMissing), int32(pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING)},
+		{"standing", int(ledger.StandingUnattached), int32(pb.WorkerState_WORKER_STATE_UNATTACHED)},
+		{"opinion of gossip", int(ledger.OpinionLeft), int32(pb.GossipOpinion_GOSSIP_OPINION_LEFT)},
+		{"opinion of a session", int(ledger.SessionBroken), int32(pb.SessionOpinion_SESSION_OPINION_BROKEN)},
 		{"lease", int(ledger.LeaseCommit), int32(pb.LeaseKind_LEASE_KIND_COMMIT)},
 		{"output", int(ledger.OutputFile), int32(pb.OutputKind_OUTPUT_KIND_FILE)},
 		{"rule", int(ledger.CutBytes), int32(pb.CutRule_CUT_RULE_BYTES)},
@@ -198,6 +201,11 @@ type fragments []*pb.Fragment
 
 func (f fragments) Fragment(i int) *pb.Fragment { return f[i] }
 
+// holders are the addresses of workers.
+type holders map[ledger.WorkerID][]string
+
+func (h holders) Addresses(id ledger.WorkerID) []string { return h[id] }
+
 func TestLeaseComesBackFromItsWorker(t *testing.T) {
 	l := &ledger.Lease{
 		Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Kind: ledger.LeaseProcess, Stage: 1,
@@ -205,14 +213,14 @@ func TestLeaseComesBackFromItsWorker(t *testing.T) {
 		Inputs: []ledger.Output{{ID: "o", Worker: "w", Kind: ledger.OutputArrow, Bytes: 5, Records: 6, Path: "/p"}},
 		From:   1, To: 8, Timeout: time.Minute, Alone: true, MaySkip: 9, Bytes: 10,
 	}
-	m := Lease(l, "digest", fragments(goodPlan().GetFragments()))
+	m := Lease(l, "digest", fragments(goodPlan().GetFragments()), holders{"w": {"10.0.0.7:7071"}})
 	want := &pb.Lease{
 		Fence: &pb.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Kind: pb.LeaseKind_LEASE_KIND_PROCESS, Stage: 1, Context: "digest",
 		Splits: []*pb.Split{
 			{Fragment: 0, From: 0, To: 1, Source: goodPlan().GetFragments()[0]},
 			{Fragment: 1, From: 3, To: 7, Source: goodPlan().GetFragments()[1]},
 		},
-		Inputs:   []*pb.OutputRef{{Id: "o", Worker: "w", Kind: pb.OutputKind_OUTPUT_KIND_ARROW, Bytes: 5, Records: 6, Path: "/p", Job: 1}},
+		Inputs:   []*pb.OutputRef{{Id: "o", Worker: "w", Kind: pb.OutputKind_OUTPUT_KIND_ARROW, Bytes: 5, Records: 6, Path: "/p", Job: 1, Addresses: []string{"10.0.0.7:7071"}}},
 		Position: 1, EndPosition: 8, Timeout: durationpb.New(time.Minute), Alone: true, MaySkip: 9, CreditBytes: 10,
 	}
 	if !proto.Equal(m, want) {

@@ -12,12 +12,14 @@ import (
 // Attached is a worker's attach as the ledger sees it.
 func Attached(a *pb.Attach) ledger.WorkerAttached {
 	e := ledger.WorkerAttached{
-		Worker:     ledger.WorkerID(a.GetWorker()),
-		Session:    ledger.SessionID(a.GetSession()),
-		Slots:      int(a.GetSlots()),
-		Memory:     a.GetMemoryBytes(),
-		Labels:     Labels(a.GetLabels()),
-		Processors: a.GetProcessors(),
+		Worker:      ledger.WorkerID(a.GetWorker()),
+		Session:     ledger.SessionID(a.GetSession()),
+		Incarnation: a.GetIncarnation(),
+		Slots:       int(a.GetSlots()),
+		Memory:      a.GetMemoryBytes(),
+		Labels:      Labels(a.GetLabels()),
+		Processors:  a.GetProcessors(),
+		Zone:        a.GetZone(),
 	}
 	for _, held := range a.GetLeases() {
 		e.Leases = append(e.Leases, ledger.HeldLease{Lease: heldLease(held.GetFence(), held.GetLease()), Started: held.GetStarted()})
@@ -107,6 +109,7 @@ func Outcome(o *pb.Outcome) ledger.Outcome {
 		Output:   output(o.GetOutput()),
 		Counters: counters(o.GetCounters()),
 		Elapsed:  max(o.GetElapsed().AsDuration(), 0),
+		Missing:  missing(o),
 	}
 	if f := o.GetFailure(); f != nil {
 		out.Failure = marshal(api.ClipFailure(f))
@@ -122,10 +125,34 @@ func Outcome(o *pb.Outcome) ledger.Outcome {
 	return out
 }
 
+// missing are the inputs that an attempt could not have. A worker that names
+// none, or very many, is not asked for more than the first ones.
+func missing(o *pb.Outcome) []ledger.Missing {
+	if o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
+		return nil
+	}
+	list := o.GetMissing()
+	ms := make([]ledger.Missing, min(len(list), maxMissing))
+	for i := range ms {
+		ms[i] = ledger.Missing{
+			Output: ledger.OutputID(list[i].GetId()), Gone: list[i].GetGone(),
+			Reason: api.Clip(list[i].GetReason(), maxMissingReason),
+		}
+	}
+	return ms
+}
+
+// How many missing inputs of one outcome are looked at, and how many bytes of
+// each one's reason.
+const (
+	maxMissing       = 1_000
+	maxMissingReason = 500
+)
+
 // class is a class that the contract knows. One that it does not is a failure
 // by a newer worker, which another may do better.
 func class(c pb.OutcomeClass) ledger.OutcomeClass {
-	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_CANCELLED {
+	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
 		return ledger.OutcomeRetryable
 	}
 	return ledger.OutcomeClass(c)

@@ -1,0 +1,178 @@
+package coordinator
+
+import (
+	"context"
+	"net"
+	"slices"
+
+	"google.golang.org/grpc/peer"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/wire"
+	"github.com/millrace/millrace/fleet"
+)
+
+// known is what is kept of a worker beside what the ledger knows: for people,
+// and for other workers. All of it is the owner's.
+type known struct {
+	said   introduction // in its last session
+	spool  int64        // bytes in its spool, as it last said
+	member fleet.Member // its newest process that gossip knows; no name when none
+	probe  func()       // ends the probing of its address; nil when there is none
+	state  ledger.Standing
+}
+
+// fleetBook is what is known of all workers. Those that the ledger knows no
+// more are left out now and then.
+type fleetBook struct {
+	workers map[ledger.WorkerID]*known
+	sweepAt int // how many there must be for the next sweep
+}
+
+const firstSweep = 1_000
+
+func newFleetBook() *fleetBook {
+	return &fleetBook{workers: make(map[ledger.WorkerID]*known), sweepAt: firstSweep}
+}
+
+// of is what is known of a worker, from now on.
+func (b *fleetBook) of(id ledger.WorkerID) *known {
+	k := b.workers[id]
+	if k == nil {
+		k = &known{}
+		b.workers[id] = k
+	}
+	return k
+}
+
+// sweep forgets those that the ledger does not know, once they may be many.
+func (b *fleetBook) sweep(views func() []ledger.WorkerView) {
+	if len(b.workers) < b.sweepAt {
+		return
+	}
+	left := make(map[ledger.WorkerID]*known)
+	for _, v := range views() {
+		if k := b.workers[v.Name]; k != nil {
+			left[v.Name] = k
+		}
+	}
+	for id, k := range b.workers {
+		if left[id] == nil {
+			k.stopProbe()
+		}
+	}
+	b.workers, b.sweepAt = left, max(firstSweep, 2*len(left))
+}
+
+func (k *known) stopProbe() {
+	if k.probe != nil {
+		k.probe()
+		k.probe = nil
+	}
+}
+
+// Addresses is where a worker serves its outputs, as it last said.
+func (b *fleetBook) Addresses(id ledger.WorkerID) []string {
+	if k := b.workers[id]; k != nil {
+		return k.said.addresses
+	}
+	return nil
+}
+
+// peerOf is where a call comes from; nil when that is not known.
+func peerOf(ctx context.Context) net.Addr {
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr
+	}
+	return nil
+}
+
+// Observe tells the coordinator what gossip holds of a member. It is called
+// with every change, in order, and may wait for room.
+func (c *Coordinator) Observe(m fleet.Member) {
+	if m.Role == fleet.Worker {
+		c.later(func(o *owner) { o.gossiped(m) })
+	}
+}
+
+func (o *owner) gossiped(m fleet.Member) {
+	id := ledger.WorkerID(m.Name)
+	k := o.fleet.of(id)
+	if m.Incarnation >= k.member.Incarnation {
+		k.member = m
+	}
+	o.step(ledger.Gossiped{Worker: id, Incarnation: m.Incarnation, Opinion: opinion(m.Opinion)})
+	o.workerChanged(id)
+	o.fleet.sweep(func() []ledger.WorkerView { return o.ledger.Workers(o.now) })
+}
+
+// opinion is gossip's opinion as the ledger knows it.
+func opinion(o fleet.Opinion) ledger.Opinion {
+	switch o {
+	case fleet.Alive:
+		return ledger.OpinionAlive
+	case fleet.Suspect:
+		return ledger.OpinionSuspect
+	case fleet.Dead:
+		return ledger.OpinionDead
+	case fleet.Left:
+		return ledger.OpinionLeft
+	}
+	return ledger.OpinionUnknown
+}
+
+// workerChanged logs a worker's transition, if there was one.
+func (o *owner) workerChanged(id ledger.WorkerID) {
+	k := o.fleet.workers[id]
+	v, ok := o.workerView(id)
+	if k == nil || !ok || v.State == k.state {
+		return
+	}
+	before := k.state
+	k.state = v.State
+	level := o.logger.Info
+	if v.State == ledger.StandingQuarantined || v.State == ledger.StandingSuspected {
+		level = o.logger.Warn
+	}
+	level("worker changed", "worker", string(id), "state", stateName(v.State), "before", stateName(before), "reason", v.Reason,
+		"session", pb.SessionOpinion(v.Session).String(), "gossip", pb.GossipOpinion(v.Gossip).String())
+}
+
+// workerView is how a worker is.
+func (o *owner) workerView(id ledger.WorkerID) (ledger.WorkerView, bool) {
+	views := o.ledger.Workers(o.now)
+	i := slices.IndexFunc(views, func(v ledger.WorkerView) bool { return v.Name == id })
+	if i < 0 {
+		return ledger.WorkerView{}, false
+	}
+	return views[i], true
+}
+
+// stateName is a state in words.
+func stateName(s ledger.Standing) string {
+	return or(api.ShortName(pb.WorkerState(s)), "unknown")
+}
+
+// worker is how a worker is, for people.
+func (o *owner) worker(v ledger.WorkerView) *pb.Worker {
+	m := wire.Worker(v)
+	k := o.fleet.workers[v.Name]
+	if k == nil {
+		return m
+	}
+	m.Version, m.DataAddresses, m.DataRoots, m.SpoolBytes = k.said.version, k.said.addresses, k.said.roots, k.spool
+	if member := k.member; m.GetAttached() == nil && member.Name != "" {
+		m.Version, m.DataAddresses, m.Zone = member.Version, member.Addresses, member.Zone
+		m.Slots, m.Incarnation = uint32(max(member.Slots, 0)), member.Incarnation
+	}
+	return m
+}
+
+// drainWorker tells a worker to leave.
+func (o *owner) drainWorker(e ledger.DrainWorker) {
+	if out := o.to(e.Worker, e.Session); out != nil {
+		out.Drain, out.DrainWithin = true, wire.Duration(e.Within)
+	}
+}

@@ -33,6 +33,8 @@ func (s *State) Apply(f Fact) bool {
 		return s.outputsMerged(f)
 	case *ResultRead:
 		return s.resultRead(f)
+	case *CordonSet:
+		return s.cordonSet(f)
 	case *WorkWasted:
 		return s.workWasted(f)
 	}

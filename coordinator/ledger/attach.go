@@ -1,16 +1,20 @@
 package ledger
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // workerAttached takes up a worker's session, with everything that it holds.
 func (l *Ledger) workerAttached(e *WorkerAttached) {
-	w, why := l.admit(e)
-	if why != "" {
-		l.emit(RefuseSession{Worker: e.Worker, Session: e.Session, Reason: why})
+	w, refused := l.admit(e)
+	if refused != nil {
+		l.emit(*refused)
 		return
 	}
 	held := make(map[Fence]bool, len(e.Leases))
-	a := Attached{Worker: w.id, Session: w.session, Term: l.term, Lease: l.cfg.Lease, Heartbeat: l.cfg.Heartbeat}
+	a := Attached{Worker: w.id, Session: w.session, Term: l.term, Lease: l.cfg.Lease, Heartbeat: w.heartbeat}
 	answer := len(l.effects)
 	l.emit(a) // first, whatever the inventory brings about
 	for i := range e.Leases {
@@ -34,18 +38,24 @@ func (l *Ledger) workerAttached(e *WorkerAttached) {
 		}
 	}
 	l.audit(w, e)
+	l.orderDrain(w)
 	l.offerMerges(w)
 	l.looking = true
 }
 
 // admit opens a worker's session, or says why not.
-func (l *Ledger) admit(e *WorkerAttached) (*worker, string) {
+func (l *Ledger) admit(e *WorkerAttached) (*worker, *RefuseSession) {
 	w := l.workers[e.Worker]
-	if w != nil && e.Session <= w.session {
-		return nil, "the worker has a later session"
+	refuse := func(kind Refusal, reason string) (*worker, *RefuseSession) {
+		return nil, &RefuseSession{e.Worker, e.Session, kind, reason}
 	}
-	if (w == nil || !w.attached) && l.attached >= l.cfg.MaxWorkers {
-		return nil, "too many workers are attached"
+	switch {
+	case w != nil && l.taken(w, e.Incarnation):
+		return refuse(RefusedTaken, "another process of that name is alive")
+	case w != nil && e.Session <= w.session:
+		return refuse(RefusedStale, "the worker has a later session")
+	case (w == nil || !w.attached) && l.attached >= l.cfg.MaxWorkers:
+		return refuse(RefusedFull, fmt.Sprintf("%d workers are attached: there may not be more", l.attached))
 	}
 	if w == nil {
 		w = l.addWorker(e.Worker)
@@ -57,13 +67,48 @@ func (l *Ledger) admit(e *WorkerAttached) (*worker, string) {
 		w.hungry.leave()
 		w.over.leave()
 	}
+	l.incarnate(w, e)
 	w.class = l.classOf(e.Labels, e.Processors)
-	w.session, w.attached, w.draining, w.silent = e.Session, true, false, false
-	w.slots = min(max(e.Slots, 1), l.cfg.MaxSlots)
+	w.session, w.attached, w.draining, w.silent = e.Session, true, w.drainBy > 0, false
+	w.slots, w.memory, w.zone = min(max(e.Slots, 1), l.cfg.MaxSlots), e.Memory, e.Zone
 	w.renewed, w.credit, w.room = l.now, 0, 0
+	w.attachedAt, w.heardAt, w.heartbeat = l.now, l.now, l.heartbeatNow()
 	l.join(w, +1)
 	l.seat(w)
-	return w, ""
+	return w, nil
+}
+
+// incarnate forgets what was true of a worker's process before this one, or of
+// its absence.
+func (l *Ledger) incarnate(w *worker, e *WorkerAttached) {
+	w.refused, w.dead = false, false
+	if l.cfg.Bug.has(BugForgetCordon) {
+		w.cordoned = false
+	}
+	if w.class == nil || w.incarnation != e.Incarnation {
+		w.incarnation, w.opinion = e.Incarnation, l.rumoured(e)
+		w.paused, w.quarantine, w.drainBy = false, quarantine{}, 0
+	}
+}
+
+// taken says whether the process of a worker's name lives on, and is not the
+// one that attaches. One that leaves, or that a witness calls dead, gives way.
+func (l *Ledger) taken(w *worker, incarnation uint64) bool {
+	switch {
+	case w.class == nil || w.incarnation == incarnation || l.cfg.Bug.has(BugTwoOfAName):
+		return false
+	case w.refused || w.opinion.deadly() || w.draining && !w.attached:
+		return false
+	}
+	return l.now < w.hushed()
+}
+
+// heartbeatNow returns how often a worker that attaches now is to say that it
+// lives: the more there are, the more seldom, so that all together say it no
+// more than a thousand times a second; but three times in a lease.
+func (l *Ledger) heartbeatNow() time.Duration {
+	scaled := time.Duration(l.attached+1) * time.Millisecond
+	return max(l.cfg.Heartbeat, min(scaled, l.cfg.Lease/3))
 }
 
 // oldOutcome takes an outcome of an inventory. It may belong to a lease that

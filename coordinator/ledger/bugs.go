@@ -41,6 +41,16 @@ const (
 	BugShortPrefix
 	// BugIgnoreReader makes more of a result however little of it is read.
 	BugIgnoreReader
+	// BugOneWitness never takes leases back before their deadline, whatever
+	// both witnesses say.
+	BugOneWitness
+	// BugTrustGossip takes a worker to be dead because gossip says so.
+	BugTrustGossip
+	// BugTwoOfAName takes a second process of a name while the first lives.
+	BugTwoOfAName
+	// BugForgetCordon gives a cordoned worker leases again once it has
+	// attached anew.
+	BugForgetCordon
 )
 
 // has says whether the bug is planted.

@@ -13,12 +13,8 @@ type class struct {
 	over       list[*worker] // they have leases that wait for a slot
 	slots      int
 	workers    int // attached
-	draining   int // of them
-	silent     int // of the rest
+	able       int // of them, may be given leases
 }
-
-// able is how many workers may be given leases.
-func (c *class) able() int { return c.workers - c.draining - c.silent }
 
 // classOf returns the class of workers with labels and processors. Classes are
 // few, and attaching is rare.

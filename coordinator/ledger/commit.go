@@ -34,6 +34,8 @@ func (l *Ledger) follow(f Fact) {
 		l.followMerged(f, took)
 	case *JobForgotten:
 		l.followForgotten(f)
+	case *CordonSet:
+		l.followCordoned(f)
 	}
 }
 

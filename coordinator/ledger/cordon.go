@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // WorkersCordoned: an operator wants workers to get no new leases, or to get
 // them again. It is answered when that is durable.
@@ -24,12 +27,66 @@ type DrainWorker struct {
 	Within  time.Duration
 }
 
+// CordonSet: workers get no new leases, or get them again.
+type CordonSet struct {
+	Asked    Asked
+	Workers  []WorkerID
+	Cordoned bool
+}
+
 func (WorkersCordoned) event() {}
 func (WorkersDrained) event()  {}
 func (DrainWorker) effect()    {}
+func (*CordonSet) fact()       {}
+
+// maxCordoned bounds the names that are cordoned: workers come and go, and
+// their cordons stay.
+const maxCordoned = 100_000
 
 func (l *Ledger) workersCordoned(e WorkersCordoned) {
-	l.answer(e.Request, AnswerOK, 0, false)
+	if e.Cordoned && len(l.state.cordoned)+len(e.Workers) > maxCordoned {
+		l.answer(e.Request, AnswerFull, 0, false)
+		return
+	}
+	l.propose(&CordonSet{Asked{l.term, e.Request}, slices.Clone(e.Workers), e.Cordoned})
 }
 
-func (l *Ledger) workersDrained(WorkersDrained) {}
+func (s *State) cordonSet(f *CordonSet) bool {
+	for _, id := range f.Workers {
+		if f.Cordoned {
+			s.cordoned[id] = true
+		} else {
+			delete(s.cordoned, id)
+		}
+	}
+	return true
+}
+
+func (l *Ledger) followCordoned(f *CordonSet) {
+	for _, id := range f.Workers {
+		if w := l.workers[id]; w != nil {
+			l.reconsider(w, func() { w.cordoned = f.Cordoned })
+		}
+	}
+	l.answerAsked(f.Asked, AnswerOK, 0, false)
+}
+
+func (l *Ledger) workersDrained(e WorkersDrained) {
+	for _, id := range e.Workers {
+		w := l.workers[id]
+		if w == nil || !w.attached {
+			continue
+		}
+		w.drainBy = l.now.Add(e.Within)
+		l.orderDrain(w)
+	}
+}
+
+// orderDrain has a worker drain, if an operator said so.
+func (l *Ledger) orderDrain(w *worker) {
+	if w.drainBy == 0 {
+		return
+	}
+	l.reconsider(w, func() { w.draining = true })
+	l.emit(DrainWorker{w.id, w.session, max(w.drainBy.Sub(l.now), 0)})
+}

@@ -17,6 +17,7 @@ const (
 	kindResultRead
 	kindWorkWasted
 	kindSnapshot
+	kindCordonSet
 )
 
 // AppendFact appends the encoding of a fact to b.
@@ -75,6 +76,8 @@ func kindOf(f Fact) uint64 {
 		return kindResultRead
 	case *WorkWasted:
 		return kindWorkWasted
+	case *CordonSet:
+		return kindCordonSet
 	}
 	panic(fmt.Sprintf("ledger: unknown fact %T", f))
 }
@@ -93,8 +96,9 @@ func factOf(kind uint64) Fact {
 		kindOutputsMerged: func() Fact { return &OutputsMerged{} },
 		kindResultRead:    func() Fact { return &ResultRead{} },
 		kindWorkWasted:    func() Fact { return &WorkWasted{} },
+		kindCordonSet:     func() Fact { return &CordonSet{} },
 	}
-	if kind == 0 || kind >= uint64(len(facts)) {
+	if kind >= uint64(len(facts)) || facts[kind] == nil {
 		return nil
 	}
 	return facts[kind]()
@@ -139,6 +143,10 @@ func (w *wire) fact(f Fact) {
 		str(w, &f.Output)
 	case *WorkWasted:
 		num(w, &f.Job)
+	case *CordonSet:
+		w.asked(&f.Asked)
+		many(w, &f.Workers, str[WorkerID])
+		w.flag(&f.Cordoned)
 	}
 }
 

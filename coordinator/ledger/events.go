@@ -57,7 +57,8 @@ type WorkerAttached struct {
 }
 
 // SessionLost: a session broke or fell silent. The worker's leases wait for
-// their deadline, unless it is Dead by both witnesses.
+// their deadline, unless the second witness says that it is dead, too. Dead:
+// its address is known to refuse connections (see [WorkerRefused]).
 type SessionLost struct {
 	Worker  WorkerID
 	Session SessionID

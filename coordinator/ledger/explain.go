@@ -25,25 +25,29 @@ type WaitKind uint8
 
 // The kinds.
 const (
-	WaitPaused    WaitKind = iota // the job is paused
-	WaitEnding                    // its end is being written down
-	WaitGrace                     // a new coordinator waits for workers to come back
-	WaitLimit                     // the job has all N leases that it may have
-	WaitDelay                     // its data is not old enough
-	WaitBackoff                   // N batches failed, and wait to be tried again
-	WaitLeases                    // everything that is left is leased: N leases
-	WaitCommits                   // N outcomes are being written down
-	WaitStage                     // the stage waits for the one named
-	WaitMerges                    // N merges must be done before
-	WaitNoWorkers                 // no worker is attached
-	WaitLabel                     // N of M workers lack a label
-	WaitProcessor                 // N of M workers lack a processor
-	WaitDraining                  // N of M workers leave
-	WaitSilent                    // N of M workers have not been heard for a whole lease
-	WaitBlamed                    // N of M workers have failed it, and others are there
-	WaitCredit                    // N of M workers have no credit: they are busy
-	WaitReader                    // N outputs wait for the reader, and M batches are under way
-	WaitRest                      // a lone batch waits for a worker to be idle
+	WaitPaused      WaitKind = iota // the job is paused
+	WaitEnding                      // its end is being written down
+	WaitGrace                       // a new coordinator waits for workers to come back
+	WaitLimit                       // the job has all N leases that it may have
+	WaitDelay                       // its data is not old enough
+	WaitBackoff                     // N batches failed, and wait to be tried again
+	WaitLeases                      // everything that is left is leased: N leases
+	WaitCommits                     // N outcomes are being written down
+	WaitStage                       // the stage waits for the one named
+	WaitMerges                      // N merges must be done before
+	WaitNoWorkers                   // no worker is attached
+	WaitLabel                       // N of M workers lack a label
+	WaitProcessor                   // N of M workers lack a processor
+	WaitDraining                    // N of M workers leave
+	WaitSilent                      // N of M workers have not been heard for a whole lease
+	WaitCordoned                    // N of M workers are cordoned
+	WaitSuspected                   // N of M workers are suspected by gossip
+	WaitQuarantined                 // N of M workers are in quarantine
+	WaitBlamed                      // N of M workers have failed it, and others are there
+	WaitCredit                      // N of M workers have no credit: they are busy
+	WaitReader                      // N outputs wait for the reader, and M batches are under way
+	WaitRest                        // a lone batch waits for a worker to be idle
+	waitKinds
 )
 
 // String returns the reason as a sentence, without a stop.
@@ -79,6 +83,12 @@ func (x Wait) String() string {
 		return fmt.Sprintf("%d of %d workers are draining", x.N, x.M)
 	case WaitSilent:
 		return fmt.Sprintf("%d of %d workers are silent", x.N, x.M)
+	case WaitCordoned:
+		return fmt.Sprintf("%d of %d workers are cordoned", x.N, x.M)
+	case WaitSuspected:
+		return fmt.Sprintf("%d of %d workers are suspected by gossip", x.N, x.M)
+	case WaitQuarantined:
+		return fmt.Sprintf("%d of %d workers are in quarantine: they failed all that they got", x.N, x.M)
 	case WaitBlamed:
 		return fmt.Sprintf("%d of %d workers have failed the batch, and leave it to others", x.N, x.M)
 	case WaitCredit:
@@ -177,10 +187,7 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 	if l.attached == 0 {
 		return []Wait{{Kind: WaitNoWorkers}}
 	}
-	draining, silent := 0, 0
 	for _, c := range l.classes {
-		draining += c.draining
-		silent += c.silent
 		label, processor, ok := c.lacks(r, k)
 		switch {
 		case c.workers == 0:
@@ -191,18 +198,10 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 			waits = lacking(waits, WaitLabel, label.Key+"="+label.Value, c.workers)
 		}
 	}
-	if draining > 0 {
-		waits = append(waits, Wait{Kind: WaitDraining, N: draining})
-	}
-	if silent > 0 {
-		waits = append(waits, Wait{Kind: WaitSilent, N: silent})
-	}
-	busy, blamed := l.unable(r, k)
-	if blamed > 0 {
-		waits = append(waits, Wait{Kind: WaitBlamed, N: blamed})
-	}
-	if busy > 0 {
-		waits = append(waits, Wait{Kind: WaitCredit, N: busy})
+	for kind, n := range l.unable(r, k) {
+		if n > 0 {
+			waits = append(waits, Wait{Kind: WaitKind(kind), N: n})
+		}
 	}
 	for i := range waits {
 		waits[i].M = l.attached
@@ -210,23 +209,43 @@ func (l *Ledger) explainWorkers(r *run, k *work) (waits []Wait) {
 	return waits
 }
 
-// unable counts the workers that could run a stage, but have no credit for its
-// next batch, and those that have failed it.
-func (l *Ledger) unable(r *run, k *work) (busy, blamed int) {
+// unable counts the workers that could run a stage, by why they do not take
+// its next batch.
+func (l *Ledger) unable(r *run, k *work) (counts [waitKinds]int) {
 	for _, w := range l.workers { // in any order: they are only counted
-		if !w.able() || !l.allows(r, k, w.class) {
-			continue
-		}
-		switch _, from, to := l.pick(r, k, w); {
-		case w.hungry.in == nil:
-			busy++
-		case from == to:
-			blamed++
-		case w.leases.n > 0 && l.bytesOf(r, k, from, to) > w.room:
-			busy++
+		if w.attached && l.allows(r, k, w.class) {
+			if kind, waits := l.excuse(r, k, w); waits {
+				counts[kind]++
+			}
 		}
 	}
-	return busy, blamed
+	return counts
+}
+
+// excuse returns why a worker does not take a stage's next batch, if there is
+// a reason.
+func (l *Ledger) excuse(r *run, k *work, w *worker) (WaitKind, bool) {
+	switch w.standing() {
+	case StandingDraining:
+		return WaitDraining, true
+	case StandingCordoned:
+		return WaitCordoned, true
+	case StandingQuarantined:
+		return WaitQuarantined, true
+	case StandingSuspected:
+		if w.silent {
+			return WaitSilent, true
+		}
+		return WaitSuspected, true
+	}
+	switch _, from, to := l.pick(r, k, w); {
+	case w.hungry.in == nil:
+		return WaitCredit, true
+	case from == to:
+		return WaitBlamed, true
+	default:
+		return WaitCredit, w.leases.n > 0 && l.bytesOf(r, k, from, to) > w.room
+	}
 }
 
 // lacking counts workers that lack the same.

@@ -1,10 +1,16 @@
 package ledger
 
-// Standing is what a worker is good for now.
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Standing is what a worker is good for now. Where several hold, the first of
+// draining, cordoned, suspected and quarantined counts.
 type Standing uint8
 
-// The states, with the numbers of the contract. Where several hold, the first
-// of draining, cordoned, suspected and quarantined counts.
+// The states, with the numbers of the contract.
 const (
 	StandingNone        Standing = iota // no worker
 	StandingReady                       // it takes leases
@@ -14,6 +20,7 @@ const (
 	StandingSuspected                   // session or gossip doubts that it lives
 	StandingAway                        // it has no session; what it held waits for it
 	StandingUnattached                  // gossip knows it, but it has never attached
+	standings
 )
 
 // SessionOpinion is what the session says of a worker's life.
@@ -41,7 +48,7 @@ type WorkerView struct {
 	Zone     string
 	Slots    int
 	Memory   int64
-	// Running leases have started, or take a slot; Waiting ones do not.
+	// Running leases have a slot; Waiting ones wait for one.
 	Running, Waiting int
 	Labels           []Label
 	Processors       []string
@@ -52,8 +59,127 @@ type WorkerView struct {
 	Done, Failed int64
 }
 
+// standing returns what a worker is good for.
+func (w *worker) standing() Standing {
+	switch {
+	case w.class == nil:
+		return StandingUnattached
+	case !w.attached:
+		return StandingAway
+	case w.draining:
+		return StandingDraining
+	case w.cordoned:
+		return StandingCordoned
+	case w.silent || w.opinion.doubtful():
+		return StandingSuspected
+	case w.paused:
+		return StandingQuarantined
+	}
+	return StandingReady
+}
+
 // Workers returns how all workers are that are attached, were lately, are
 // cordoned, or are known by gossip, by name.
 func (l *Ledger) Workers(at Time) []WorkerView {
-	return nil
+	at = max(at, l.now)
+	views := make([]WorkerView, 0, len(l.workers))
+	for _, w := range l.workers { // sorted below
+		views = append(views, l.workerView(w, at))
+	}
+	for id, r := range l.rumours {
+		if l.workers[id] == nil {
+			views = append(views, WorkerView{
+				Name: id, Incarnation: r.incarnation, State: StandingUnattached, Gossip: r.opinion, Cordoned: l.state.cordoned[id],
+			})
+		}
+	}
+	for id := range l.state.cordoned {
+		if _, rumoured := l.rumours[id]; l.workers[id] == nil && !rumoured {
+			views = append(views, WorkerView{Name: id, State: StandingAway, Cordoned: true, Reason: "it is cordoned, and not here"})
+		}
+	}
+	slices.SortFunc(views, func(a, b WorkerView) int { return cmp.Compare(a.Name, b.Name) })
+	return views
+}
+
+func (l *Ledger) workerView(w *worker, at Time) WorkerView {
+	v := WorkerView{
+		Name: w.id, Incarnation: w.incarnation, State: w.standing(), Session: l.sessionOpinion(w, at), Gossip: w.opinion,
+		Cordoned: w.cordoned, Zone: w.zone, Slots: w.slots, Memory: w.memory,
+		Attached: w.attachedAt, Heard: w.heardAt, Done: w.done, Failed: w.failed,
+	}
+	if w.class == nil {
+		v.State = StandingAway // the log knows that it held something
+	} else {
+		v.Labels, v.Processors = w.class.labels, w.class.processors
+	}
+	v.Running = min(w.leases.n, w.slots)
+	if w.alone {
+		v.Running = min(w.leases.n, 1)
+	}
+	v.Waiting = w.leases.n - v.Running
+	v.Reason = l.reasonOf(w, v.State, at)
+	return v
+}
+
+func (l *Ledger) sessionOpinion(w *worker, at Time) SessionOpinion {
+	switch {
+	case w.class == nil:
+		return SessionNone
+	case !w.attached:
+		return SessionBroken
+	case w.silent || at.Sub(w.heardAt) > l.cfg.Lease:
+		return SessionSilent
+	}
+	return SessionAlive
+}
+
+// reasonOf says more of why a worker is as it is.
+func (l *Ledger) reasonOf(w *worker, s Standing, at Time) string {
+	switch s {
+	case StandingDraining:
+		if w.drainBy > 0 {
+			return fmt.Sprintf("an operator drains it: it leaves within %v", max(w.drainBy.Sub(at), 0))
+		}
+		return "it said that it leaves"
+	case StandingCordoned:
+		return "an operator gives it no new leases"
+	case StandingSuspected:
+		return w.doubt()
+	case StandingAway:
+		return w.absence()
+	case StandingQuarantined:
+		return w.quarantine.reason(w, at)
+	}
+	return ""
+}
+
+// doubt says who doubts that a worker lives.
+func (w *worker) doubt() string {
+	switch {
+	case w.silent && w.opinion.doubtful():
+		return "its session is silent, and " + opinions[w.opinion]
+	case w.silent:
+		return "its session is silent: a lease ran out without a word"
+	}
+	return opinions[w.opinion] + ", though its session lives"
+}
+
+// absence says what is known of a worker without a session.
+func (w *worker) absence() string {
+	switch {
+	case w.class == nil:
+		return "it has not attached since the coordinator started"
+	case w.refused:
+		return "its session broke, and its address refuses connections"
+	case w.opinion.doubtful():
+		return "its session broke, and " + opinions[w.opinion]
+	}
+	return "its session broke"
+}
+
+var opinions = [...]string{
+	OpinionUnknown: "gossip does not know it", OpinionAlive: "gossip says that it lives",
+	OpinionSuspect: "gossip suspects it", OpinionDead: "gossip says that it is dead",
+	OpinionLeft: "gossip says that it left",
 }

@@ -210,7 +210,7 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 	able := 0
 	for _, c := range l.classes {
 		if l.allows(r, k, c) {
-			able += c.able()
+			able += c.able
 		}
 	}
 	for _, id := range not {

@@ -11,6 +11,7 @@ type Ledger struct {
 	seed  uint64
 
 	workers  map[WorkerID]*worker
+	rumours  map[WorkerID]rumour
 	classes  []*class
 	spareIDs []int // indexes of workers that were forgotten
 	indexes  int   // indexes ever given out
@@ -47,6 +48,7 @@ func New(cfg Config, state *State, term Term, at Time) *Ledger {
 	l := &Ledger{
 		cfg: cfg, state: state, term: term, now: at, wake: never,
 		workers: map[WorkerID]*worker{},
+		rumours: map[WorkerID]rumour{},
 		runs:    map[JobID]*run{},
 		bands:   map[int32]*band{},
 	}

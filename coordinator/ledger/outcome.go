@@ -27,9 +27,11 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 		l.release(b)
 	case OutcomeDone, OutcomeDoneWithSkips:
 		b.owed = true
+		w.done++
 		l.done(w, b, o)
 	default:
 		b.owed = true
+		w.failed++
 		b.ran = o.Elapsed
 		l.fail(b, o.Class, o.Failure)
 	}

@@ -107,6 +107,8 @@ func (p *play) direct(a args) bool {
 		for _, w := range p.l.Explain(p.job(a), p.at) {
 			p.said = append(p.said, w.String())
 		}
+	case "workers":
+		p.sayWorkers()
 	case "job":
 		p.said = append(p.said, p.describe(p.job(a)))
 	default:
@@ -224,6 +226,9 @@ func (p *play) event(a args) ledger.Event {
 	case "tick":
 		return ledger.Ticked{}
 	}
+	if e := p.fleetEvent(a); e != nil {
+		return e
+	}
 	return p.workerEvent(a)
 }
 
@@ -290,12 +295,15 @@ func (p *play) submitted(a args) ledger.Event {
 func (p *play) attached(a args) ledger.Event {
 	w, _ := p.worker(a)
 	p.session[w]++
+	if a.named["as"] != "" {
+		p.session[w] = ledger.SessionID(a.num("as")) // from now on
+	}
 	session := p.session[w]
 	if a.named["session"] != "" {
 		session = ledger.SessionID(a.num("session"))
 	}
 	e := ledger.WorkerAttached{
-		Worker: w, Session: session, Slots: int(max(a.num("slots"), 1)),
+		Worker: w, Session: session, Incarnation: uint64(a.num("inc")), Slots: int(max(a.num("slots"), 1)),
 		Labels: labels(a.list("labels")), Processors: a.list("processors"), Outputs: ids(a.list("outputs")),
 	}
 	for _, name := range a.list("runs") {

@@ -15,8 +15,8 @@ func (p *play) say(e ledger.Effect) string {
 		return p.sayAnswer(e)
 	case ledger.Attached:
 		return fmt.Sprintf("attached %s: keep %s, drop %s", e.Worker, p.fences(e.Keep), p.fences(e.Drop))
-	case ledger.RefuseSession:
-		return fmt.Sprintf("refuse session %d of %s: %s", e.Session, e.Worker, e.Reason)
+	case ledger.RefuseSession, ledger.DrainWorker:
+		return sayFleet(e)
 	case ledger.Grant:
 		return p.sayGrant(e)
 	case ledger.Revoke:
@@ -46,7 +46,7 @@ func (p *play) say(e ledger.Effect) string {
 
 var states = [...]string{"nowhere", "planning", "running", "committing", "done", "failed", "cancelled"}
 
-var codes = [...]string{"ok", "not found", "key taken", "ended", "full"}
+var codes = [...]string{"ok", "not found", "key taken", "ended", "full", "running"}
 
 var kinds = [...]string{"", "plan", "process", "merge", "commit"}
 

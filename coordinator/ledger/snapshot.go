@@ -1,6 +1,10 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Encode returns a snapshot of the state.
 func (s *State) Encode() []byte {
@@ -36,6 +40,7 @@ func (w *wire) snapshot(s *State) {
 	}
 	num(w, &s.term)
 	num(w, &s.lastJob)
+	w.cordons(s)
 	n := len(s.order)
 	num(w, &n)
 	for i := 0; i < n && w.err == nil; i++ {
@@ -47,6 +52,14 @@ func (w *wire) snapshot(s *State) {
 		if w.job(s, j); w.err == nil {
 			s.add(j)
 		}
+	}
+}
+
+func (w *wire) cordons(s *State) {
+	names := slices.Sorted(maps.Keys(s.cordoned))
+	many(w, &names, str[WorkerID])
+	for _, id := range names {
+		s.cordoned[id] = true
 	}
 }
 

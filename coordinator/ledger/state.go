@@ -17,6 +17,8 @@ type State struct {
 	outputs map[OutputID]*entry
 	holders map[WorkerID]*list[*entry] // what each worker holds
 
+	cordoned map[WorkerID]bool // they get no new leases
+
 	// dropped are the outputs that the last fact made useless.
 	dropped []Output
 	// bug is the planted one, of a leader under test.
@@ -30,6 +32,8 @@ func NewState() *State {
 		keys:    map[string]JobID{},
 		outputs: map[OutputID]*entry{},
 		holders: map[WorkerID]*list[*entry]{},
+
+		cordoned: map[WorkerID]bool{},
 	}
 }
 

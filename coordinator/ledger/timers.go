@@ -12,6 +12,7 @@ const (
 	dueJob                       // a job's delay or grace is over
 	dueDeadline                  // a job must have ended
 	dueSteal                     // a waiting lease may be asked back
+	dueWitness                   // a worker may have become silent
 )
 
 // timer is one thing that is due. It is never taken out before: who it
@@ -99,6 +100,8 @@ func (l *Ledger) expire() {
 		case dueSteal:
 			t.worker.stealAt = 0
 			l.offer(t.worker)
+		case dueWitness:
+			l.witnessDue(t.worker, t.at)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package ledger
 
+import "time"
+
 // worker is a worker that is attached, or was.
 type worker struct {
 	id       WorkerID
@@ -8,13 +10,30 @@ type worker struct {
 	session  SessionID
 	attached bool
 	draining bool
+	cordoned bool
 	silent   bool // a lease ran out, and nothing was heard since
+	paused   bool // in quarantine
 	slots    int
+	memory   int64
+	zone     string
+
+	incarnation uint64  // of its process
+	opinion     Opinion // of gossip, about that
+	refused     bool    // its address has refused a connection since its session broke
+	dead        bool    // both witnesses said so, since its session broke
+	attachedAt  Time
+	heardAt     Time
+	heartbeat   time.Duration // how often it is to say that it lives
+	weighAt     Time          // when the witnesses are heard again
+	drainBy     Time          // an operator wants it to have left by then; 0 if not
+	goneAt      Time          // when it is forgotten, while it is away
+	quarantine  quarantine
+	done        int64
+	failed      int64
 
 	credit  int64 // leases that it is ready to take
 	room    int64 // bytes of input that it is ready to take
 	renewed Time
-	absent  Time // since when it is away
 	timed   bool // a timer for its oldest lease is set
 
 	leases   list[*batch] // live, as they were granted
@@ -44,19 +63,15 @@ const (
 )
 
 // able says whether the worker may be given leases.
-func (w *worker) able() bool { return w.attached && !w.draining && !w.silent }
+func (w *worker) able() bool { return w.standing() == StandingReady }
 
 // join counts a worker into its class, or out of it.
 func (l *Ledger) join(w *worker, sign int) {
 	l.fleet++
 	l.attached += sign
 	w.class.workers += sign
-	switch {
-	case w.draining:
-		w.class.draining += sign
-	case w.silent:
-		w.class.silent += sign
-	default:
+	if w.able() {
+		w.class.able += sign
 		w.class.slots += sign * w.slots
 	}
 }
@@ -70,10 +85,9 @@ func (l *Ledger) rejoin(w *worker, change func()) {
 
 // heard notes that a worker has said something.
 func (l *Ledger) heard(w *worker) {
+	w.heardAt = l.now
 	if w.silent {
-		l.rejoin(w, func() { w.silent = false })
-		l.offerMerges(w)
-		l.offer(w)
+		l.reconsider(w, func() { w.silent = false })
 	}
 }
 
@@ -131,7 +145,7 @@ func (l *Ledger) presence(id WorkerID) *worker {
 }
 
 func (l *Ledger) addWorker(id WorkerID) *worker {
-	w := &worker{id: id, index: l.indexes}
+	w := &worker{id: id, index: l.indexes, cordoned: l.state.cordoned[id]}
 	w.hungry.val, w.over.val = w, w
 	if n := len(l.spareIDs); n > 0 {
 		w.index = l.spareIDs[n-1]
@@ -144,29 +158,29 @@ func (l *Ledger) addWorker(id WorkerID) *worker {
 }
 
 // away starts the time after which an absent worker is forgotten.
-func (l *Ledger) away(w *worker) {
-	w.absent = l.now
-	l.after(l.cfg.WorkerGone, timer{kind: dueGone, worker: w})
+func (l *Ledger) away(w *worker) { l.absentUntil(w, l.now.Add(l.cfg.WorkerGone)) }
+
+// absentUntil sets when an absent worker is forgotten.
+func (l *Ledger) absentUntil(w *worker, at Time) {
+	w.goneAt = at
+	l.timers.push(timer{at: at, kind: dueGone, worker: w})
 }
 
 // goneDue forgets a worker that was away for too long: what it held is lost.
 func (l *Ledger) goneDue(w *worker, at Time) {
-	if w.attached || w.absent.Add(l.cfg.WorkerGone) != at || l.workers[w.id] != w {
+	if w.attached || w.goneAt != at || l.workers[w.id] != w {
 		return
 	}
 	l.sessionDue(w)
+	l.loseHeld(w)
 	if w.reported.n > 0 || w.leases.n > 0 {
-		l.away(w) // what was proposed must come back first
+		l.absentUntil(w, l.now.Add(l.cfg.DeadGone)) // what was proposed must come back first
 		return
 	}
-	if held := l.state.holders[w.id]; held != nil {
-		for e := range held.all() {
-			if e.out.Kind != OutputFile { // those are not in its spool
-				l.lose(e)
-			}
-		}
-	}
 	delete(l.workers, w.id)
+	if w.opinion == OpinionAlive || w.opinion == OpinionSuspect {
+		l.rumours[w.id] = rumour{w.incarnation, w.opinion}
+	}
 	l.spareIDs = append(l.spareIDs, w.index)
 	for _, r := range l.runs {
 		r.forget(w.index)
@@ -210,8 +224,7 @@ func (l *Ledger) workerDraining(e WorkerDraining) {
 	if w == nil || w.draining {
 		return
 	}
-	l.rejoin(w, func() { w.draining = true })
-	l.standDown(w)
+	l.reconsider(w, func() { w.draining = true })
 }
 
 // standDown takes everything off a worker that only one that takes leases can
@@ -236,11 +249,8 @@ func (l *Ledger) sessionLost(e SessionLost) {
 	}
 	l.detach(w)
 	l.away(w)
-	if e.Dead {
-		for b := range w.leases.all() {
-			l.lost(b)
-		}
-	}
+	w.refused = e.Dead
+	l.weigh(w)
 }
 
 // detach ends a worker's session; its leases stay until their deadline.
@@ -299,7 +309,6 @@ func (l *Ledger) sessionDue(w *worker) {
 // suspect gives a worker nothing more until it is heard again.
 func (l *Ledger) suspect(w *worker) {
 	if !w.silent {
-		l.rejoin(w, func() { w.silent = true })
-		l.standDown(w)
+		l.reconsider(w, func() { w.silent = true })
 	}
 }

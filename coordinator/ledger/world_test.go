@@ -38,6 +38,7 @@ type span struct{ from, to ledger.Position }
 type fake struct {
 	id       ledger.WorkerID
 	session  ledger.SessionID
+	life     uint64 // its incarnation
 	up       bool
 	leases   []*ledger.Lease
 	outcomes []ledger.Outcome
@@ -106,6 +107,10 @@ func (w *world) effect(x ledger.Effect) {
 		w.answered(x.Worker, x.Session, x.Fence)
 	case ledger.Refuse:
 		w.answered(x.Worker, x.Session, x.Fence)
+	case ledger.RefuseSession:
+		if f := w.worker(x.Worker, x.Session); f != nil {
+			f.up = false
+		}
 	case ledger.OutputReady:
 		if x.Restart {
 			w.ready[x.Job] = nil
@@ -227,8 +232,9 @@ func (w *world) attach(f *fake, keep bool) {
 	f.up, f.owed = true, 0
 	if !keep {
 		f.leases, f.outcomes, f.spool = nil, nil, nil
+		f.life++
 	}
-	e := ledger.WorkerAttached{Worker: f.id, Session: f.session, Slots: 2, Outcomes: slices.Clone(f.outcomes), Outputs: slices.Clone(f.spool)}
+	e := ledger.WorkerAttached{Worker: f.id, Session: f.session, Incarnation: f.life, Slots: 2, Outcomes: slices.Clone(f.outcomes), Outputs: slices.Clone(f.spool)}
 	for i, x := range f.leases {
 		e.Leases = append(e.Leases, ledger.HeldLease{Lease: *x, Started: i < 2})
 	}
@@ -296,6 +302,25 @@ func TestRandomWorlds(t *testing.T) {
 					w.step(ledger.Heartbeat{Worker: f.id, Session: f.session})
 				}
 			},
+			"gossip": func(t *rapid.T) {
+				f := w.any(t)
+				w.step(ledger.Gossiped{
+					Worker: f.id, Incarnation: f.life - min(f.life, rapid.SampledFrom([]uint64{0, 0, 0, 1}).Draw(t, "ago")),
+					Opinion: ledger.Opinion(rapid.IntRange(0, 4).Draw(t, "opinion")),
+				})
+			},
+			"refused": func(t *rapid.T) {
+				f := w.any(t)
+				w.step(ledger.WorkerRefused{Worker: f.id, Session: f.session})
+			},
+			"cordon": func(t *rapid.T) {
+				w.step(ledger.WorkersCordoned{
+					Workers: []ledger.WorkerID{w.any(t).id}, Cordoned: rapid.Bool().Draw(t, "cordoned"),
+				})
+			},
+			"drain": func(t *rapid.T) {
+				w.step(ledger.WorkersDrained{Workers: []ledger.WorkerID{w.any(t).id}, Within: time.Second})
+			},
 			"finish": func(t *rapid.T) {
 				f := w.any(t)
 				if n := len(f.leases); f.up && n > 0 {
@@ -332,9 +357,12 @@ func (w *world) any(t *rapid.T) *fake {
 func (w *world) settle() {
 	for w.log.Release(1<<30) > 0 {
 	}
+	w.at += ledger.Time(4 * time.Second) // whoever has a name does not keep it
 	w.step(ledger.Ticked{})
 	for _, f := range w.workers {
-		w.attach(f, true)
+		w.attach(f, false) // as a new process: it does not drain
+		w.step(ledger.Gossiped{Worker: f.id, Incarnation: f.life, Opinion: ledger.OpinionAlive})
+		w.step(ledger.WorkersCordoned{Workers: []ledger.WorkerID{f.id}})
 	}
 	for i := range w.jobs {
 		w.ready[ledger.JobID(i+1)] = nil

@@ -1,0 +1,75 @@
+package ledger_test
+
+import (
+	"fmt"
+
+	"github.com/millrace/millrace/coordinator/ledger"
+)
+
+var opinions = map[string]ledger.Opinion{
+	"unknown": ledger.OpinionUnknown, "alive": ledger.OpinionAlive, "suspect": ledger.OpinionSuspect,
+	"dead": ledger.OpinionDead, "left": ledger.OpinionLeft,
+}
+
+var standings = [...]string{"nothing", "ready", "cordoned", "draining", "quarantined", "suspected", "away", "unattached"}
+
+var sessions = [...]string{"none", "alive", "silent", "broken"}
+
+var opinionNames = [...]string{"unknown", "alive", "suspect", "dead", "left"}
+
+var refusals = [...]string{"stale", "name taken", "full"}
+
+// fleetEvent makes the event that a command about the fleet stands for, nil for
+// other commands.
+func (p *play) fleetEvent(a args) ledger.Event {
+	switch a.verb {
+	case "gossip":
+		w, _ := p.worker(a)
+		return ledger.Gossiped{Worker: w, Incarnation: uint64(a.num("inc")), Opinion: opinions[a.plain[1]]}
+	case "refused":
+		w, s := p.worker(a)
+		return ledger.WorkerRefused{Worker: w, Session: s}
+	case "cordon", "uncordon":
+		return ledger.WorkersCordoned{Request: p.ask(), Workers: names(a.plain), Cordoned: a.verb == "cordon"}
+	case "empty":
+		return ledger.WorkersDrained{Workers: names(a.plain), Within: a.time("within")}
+	case "remove":
+		return ledger.JobRemoved{Request: p.ask(), Job: p.job(a)}
+	case "shelve":
+		return ledger.ResultShelved{Job: p.job(a)}
+	}
+	return nil
+}
+
+func names(plain []string) (out []ledger.WorkerID) {
+	for _, n := range plain {
+		out = append(out, ledger.WorkerID(n))
+	}
+	return out
+}
+
+// sayWorkers tells how all workers are.
+func (p *play) sayWorkers() {
+	for _, v := range p.l.Workers(p.at) {
+		s := fmt.Sprintf("%s is %s: session %s, gossip %s; %d running, %d waiting, %d done, %d failed",
+			v.Name, standings[v.State], sessions[v.Session], opinionNames[v.Gossip], v.Running, v.Waiting, v.Done, v.Failed)
+		if v.Cordoned {
+			s += ", cordoned"
+		}
+		if v.Reason != "" {
+			s += "; " + v.Reason
+		}
+		p.said = append(p.said, s)
+	}
+}
+
+// sayFleet writes an effect that is about the fleet.
+func sayFleet(e ledger.Effect) string {
+	switch e := e.(type) {
+	case ledger.RefuseSession:
+		return fmt.Sprintf("refuse session %d of %s (%s): %s", e.Session, e.Worker, refusals[e.Kind], e.Reason)
+	case ledger.DrainWorker:
+		return fmt.Sprintf("drain %s within %v", e.Worker, e.Within)
+	}
+	return ""
+}

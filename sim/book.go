@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/millrace/millrace/coordinator/ledger"
 )
@@ -19,8 +20,10 @@ type book struct {
 	live    []*leaseBook
 	reports map[ledger.Fence]*report
 	granted map[ledger.Fence]bool
+	outputs map[ledger.OutputID]*outputBook
 	workers []*workerBook
 
+	base    ledger.JobID // jobs are numbered from the one after
 	term    ledger.Term
 	began   ledger.Time // the term
 	grace   ledger.Time // when the new leader's grace ends
@@ -30,7 +33,8 @@ type book struct {
 
 // seat is a worker as the coordinator knows it.
 type seat struct {
-	worker   *worker
+	name     ledger.WorkerID
+	worker   *worker // the process that attached last; nil before the first
 	session  ledger.SessionID
 	attached bool
 	draining bool
@@ -38,8 +42,22 @@ type seat struct {
 	credit   int
 	bytes    int64
 	silent   bool // a lease of it ran out, and it has not been heard since
-	listed   map[ledger.Fence]ledger.Lease
-	outcomes map[ledger.Fence]bool // of the inventory, unanswered
+	ordered  bool // the operator wants it to leave
+	cordoned bool // the operator wants it to get nothing
+	asking   int  // cordons, or their ends, that are not yet durable
+
+	known       bool   // it has attached to this coordinator
+	incarnation uint64 // of the process that has
+	opinion     ledger.Opinion
+	rumour      rumour
+	refused     ledger.SessionID // after this session its address refused a connection
+	died        ledger.Time      // by both witnesses; 0 if it has not
+	heard       ledger.Time
+	gone        ledger.Time // since when its session is
+	heartbeat   time.Duration
+	asks        ledger.WorkerAttached // to be taken up
+	listed      map[ledger.Fence]ledger.Lease
+	outcomes    map[ledger.Fence]bool // of the inventory, unanswered
 }
 
 // leaseBook is a lease that the coordinator holds to be live.
@@ -69,9 +87,9 @@ type report struct {
 
 func newBook(w *world) *book {
 	b := &book{w: w, jobs: map[ledger.JobID]*jobBook{}, reports: map[ledger.Fence]*report{},
-		granted: map[ledger.Fence]bool{}, asked: map[string]bool{}, workers: make([]*workerBook, len(w.workers))}
-	for _, k := range w.workers {
-		b.seats = append(b.seats, &seat{worker: k})
+		granted: map[ledger.Fence]bool{}, outputs: map[ledger.OutputID]*outputBook{}, asked: map[string]bool{}, workers: make([]*workerBook, len(w.workers))}
+	for _, name := range w.names() {
+		b.seats = append(b.seats, &seat{name: ledger.WorkerID(name)})
 	}
 	return b
 }
@@ -85,7 +103,7 @@ func (b *book) fail(format string, args ...any) {
 
 func (b *book) seatOf(name ledger.WorkerID) *seat {
 	for _, s := range b.seats {
-		if s.worker.id() == name {
+		if s.name == name {
 			return s
 		}
 	}
@@ -149,7 +167,8 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 		l.orphan, l.told = true, false
 	}
 	for _, s := range b.seats {
-		s.attached, s.credit, s.bytes, s.draining = false, 0, 0, false
+		s.attached, s.credit, s.bytes, s.draining, s.ordered = false, 0, 0, false, false
+		s.known, s.opinion, s.rumour, s.refused, s.asking, s.gone, s.died = false, 0, rumour{}, 0, 0, at, 0
 	}
 	for _, j := range b.order {
 		j.found, j.closing, j.reading = true, false, false
@@ -160,13 +179,26 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 	}
 }
 
+// forgetAll is for a coordinator that has lost its log: no job is left, and no
+// lease is anybody's.
+func (b *book) forgetAll() {
+	clear(b.jobs)
+	clear(b.reports)
+	b.order, b.live, b.base = nil, nil, 0
+	for _, s := range b.seats {
+		s.cordoned = false
+	}
+}
+
 // happened sees an event before the ledger does.
 func (b *book) happened(at ledger.Time, e ledger.Event) {
 	b.expire(at)
-	b.hears(e)
+	b.bury(at)
+	b.hears(at, e)
+	defer b.bury(at)
 	switch e := e.(type) {
 	case ledger.WorkerAttached:
-		b.attaching(e)
+		b.seatOf(e.Worker).asks = e
 	case ledger.SessionLost:
 		b.sessionLost(at, e)
 	case ledger.Heartbeat:
@@ -186,9 +218,29 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 		if s := b.at(e.Worker, e.Session); s != nil {
 			b.heard(s, e.Outcome, b.liveLease(e.Outcome.Fence, s))
 		}
+	case ledger.OutputLost:
+		for _, id := range e.Outputs {
+			b.outputOf(id).lost = true
+		}
 	case ledger.WorkerDraining:
 		if s := b.at(e.Worker, e.Session); s != nil {
 			s.draining = true
+		}
+	case ledger.Gossiped:
+		b.gossiped(e)
+	case ledger.WorkerRefused:
+		if s := b.seatOf(e.Worker); s.session == e.Session && !s.attached {
+			s.refused = e.Session
+		}
+	case ledger.WorkersCordoned:
+		for _, name := range e.Workers {
+			b.seatOf(name).asking++
+		}
+	case ledger.WorkersDrained:
+		for _, name := range e.Workers {
+			if s := b.seatOf(name); s.attached {
+				s.ordered = true
+			}
 		}
 	case ledger.ResultRequested:
 		b.jobs[e.Job].reading = true
@@ -196,11 +248,9 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 }
 
 // hears notes that a worker has said something.
-func (b *book) hears(e ledger.Event) {
+func (b *book) hears(at ledger.Time, e ledger.Event) {
 	var s *seat
 	switch e := e.(type) {
-	case ledger.WorkerAttached:
-		s = b.seatOf(e.Worker)
 	case ledger.Heartbeat:
 		s = b.at(e.Worker, e.Session)
 	case ledger.CreditGranted:
@@ -209,7 +259,7 @@ func (b *book) hears(e ledger.Event) {
 		s = b.at(e.Worker, e.Session)
 	}
 	if s != nil {
-		s.silent = false
+		s.silent, s.heard = false, at
 	}
 }
 
@@ -234,9 +284,13 @@ func (b *book) heard(s *seat, o ledger.Outcome, l *leaseBook) {
 	}
 	*r = report{class: o.Class, lease: l, live: l != nil, out: o.Output, count: o.Counters,
 		skips: o.Counters.RecordsSkipped, seat: s}
+	b.missing(s, o.Missing)
 	if l != nil {
 		l.told = true
 		b.mergeFailed(l, o.Class)
+		if j := b.jobs[l.fence.Job]; j != nil && o.Class == ledger.OutcomeInputGone {
+			j.saw(tried{l.stage, l.span}, s)
+		}
 	}
 }
 
@@ -252,15 +306,7 @@ func (b *book) sessionLost(at ledger.Time, e ledger.SessionLost) {
 	if s == nil {
 		return
 	}
-	s.attached, s.credit, s.bytes = false, 0, 0
-	if !e.Dead {
-		return
-	}
-	for _, l := range slices.Clone(b.live) {
-		if l.seat == s && !l.told {
-			b.end(l, b.backedOff(at))
-		}
-	}
+	s.attached, s.credit, s.bytes, s.gone = false, 0, 0, at
 }
 
 // held is how many leases a worker has that it has not answered.

@@ -6,9 +6,8 @@ import (
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
-// attaching notes an inventory; the coordinator's answer says what comes of it.
-func (b *book) attaching(e ledger.WorkerAttached) {
-	s := b.seatOf(e.Worker)
+// attaching notes an inventory, that the coordinator has taken up.
+func (b *book) attaching(s *seat, e ledger.WorkerAttached) {
 	s.listed, s.outcomes = map[ledger.Fence]ledger.Lease{}, map[ledger.Fence]bool{}
 	for _, h := range e.Leases {
 		s.listed[h.Lease.Fence] = h.Lease
@@ -57,6 +56,12 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 	if s.attached && e.Session <= s.session {
 		b.fail("%s: session %d was accepted after %d", e.Worker, e.Session, s.session)
 	}
+	b.attaching(s, s.asks)
+	b.audit(s.asks)
+	s.worker = b.w.coordinator.linkOf(e.Worker, e.Session).worker
+	b.checkTaken(at, s, s.worker)
+	s.incarnate(s.worker)
+	s.heard, s.silent, s.heartbeat, s.refused = at, false, e.Heartbeat, 0
 	s.session, s.attached, s.draining, s.slots = e.Session, true, false, s.worker.slots
 	s.credit, s.bytes = 0, 0
 	kept := map[ledger.Fence]bool{}
@@ -80,7 +85,7 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 func (b *book) keep(at ledger.Time, s *seat, f ledger.Fence) {
 	listed, ok := s.listed[f]
 	if !ok {
-		b.fail("%s: kept %v, which it did not list", s.worker.name, f)
+		b.fail("%s: kept %v, which it did not list", s.name, f)
 		return
 	}
 	for _, l := range b.live {
@@ -129,6 +134,6 @@ func (b *book) expectKept(s *seat, e ledger.Attached, kept map[ledger.Fence]bool
 		if j.lostSome || j.failing[f] || slices.ContainsFunc(j.halved, covers.overlaps) {
 			continue // its inputs may be others now, or its range
 		}
-		b.fail("%s: running lease %v was dropped for nothing", s.worker.name, f)
+		b.fail("%s: running lease %v was dropped for nothing", s.name, f)
 	}
 }

@@ -11,7 +11,7 @@ func (b *book) check(at ledger.Time) {
 	b.expire(at)
 	b.checkOnce()
 	for _, s := range b.seats {
-		if s.attached && !s.draining && !s.silent && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
+		if s.takes() && s.asking == 0 && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
 			b.checkIdle(at, s)
 		}
 	}
@@ -69,11 +69,11 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 		}
 		for _, p := range g.parked {
 			if p.again > 0 && at > p.again {
-				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.worker.name, p.span, j.id, p.again)
+				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.name, p.span, j.id, p.again)
 			}
 		}
 		if left := g.untouched(); left > 0 {
-			b.fail("%s is idle, and %d positions of job %d wait for nothing (%v)", s.worker.name, left, j.id,
+			b.fail("%s is idle, and %d positions of job %d wait for nothing (%v)", s.name, left, j.id,
 				b.w.coordinator.ledger.Explain(j.id, at))
 		}
 	}
@@ -105,7 +105,7 @@ func fits(k *worker, labels []ledger.Label, requires []string) bool {
 // ready is the stage of a job that may be granted from, if there is one.
 func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 	d := &j.def.settings
-	if j.state.Over() || j.paused || j.closing || j.found && at < b.grace ||
+	if b.exhausted(d.User) || j.state.Over() || j.paused || j.closing || j.found && at < b.grace ||
 		d.MaxConcurrency > 0 && b.running(j.id) >= int(d.MaxConcurrency) {
 		return nil, nil
 	}
@@ -176,6 +176,9 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 		return
 	}
 	source := j.stages[0]
+	if j.def.nowhere && source.total == j.def.total {
+		b.fail("job %d is done, and nobody sees all of its files", e.Job)
+	}
 	if j.def.poison >= 0 && j.def.poison < source.total || j.def.bads(source.total) > j.def.settings.SkipLimit {
 		b.fail("job %d is done, and can't be", e.Job)
 	}
@@ -184,7 +187,7 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 			b.fail("job %d is done, but for %d positions of stage %d", e.Job, g.total-g.size, i)
 		}
 	}
-	if got, want := b.w.plane.moved[e.Job].first(j.def.limit), j.def.part(0, j.def.total); j.def.toFiles() && !got.equal(want) {
+	if got, want := b.w.plane.moved[j.def].first(j.def.limit), j.def.part(0, j.def.total); j.def.toFiles() && !got.equal(want) {
 		b.fail("job %d is done, and its files hold %v, not %v", e.Job, got, want)
 	}
 	b.checkCounters(j, v)

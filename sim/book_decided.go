@@ -11,10 +11,12 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 	switch e := e.(type) {
 	case ledger.Append:
 		for _, f := range e.Facts {
-			b.proposed(f)
+			b.proposed(at, f)
 		}
 	case ledger.Attached:
 		b.attached(at, e)
+	case ledger.RefuseSession:
+		b.sessionRefused(at, e)
 	case ledger.Grant:
 		b.grant(at, e)
 	case ledger.Revoke:
@@ -49,7 +51,7 @@ func (b *book) foresee(effects []ledger.Effect) {
 }
 
 // proposed checks that a fact comes of an attempt that may still win.
-func (b *book) proposed(f ledger.Fact) {
+func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 	var fence ledger.Fence
 	switch f := f.(type) {
 	case *ledger.RangeDone:
@@ -61,6 +63,14 @@ func (b *book) proposed(f ledger.Fact) {
 	case *ledger.RangeFailed:
 		if j := b.jobs[f.Fence.Job]; j != nil {
 			j.failing[f.Fence] = true
+		}
+		return
+	case *ledger.OutputsLost:
+		b.loses(at, f)
+		return
+	case *ledger.JobClosed:
+		if j := b.jobs[f.Job]; j != nil && f.Class == ledger.OutcomeInputGone {
+			j.blind = b.askedAll(j)
 		}
 		return
 	default:
@@ -90,8 +100,14 @@ func (b *book) grant(at ledger.Time, e ledger.Grant) {
 	case j == nil:
 		b.fail("granted %v of a job that is not durable", l.Fence)
 		return
-	case s.draining:
+	case s.draining || s.ordered:
 		b.fail("granted %v to %s, which drains", l.Fence, e.Worker)
+	case s.cordoned && s.asking == 0:
+		b.fail("granted %v to %s, which is cordoned", l.Fence, e.Worker)
+	case s.doubtful():
+		b.fail("granted %v to %s, of which gossip says %d", l.Fence, e.Worker, s.opinion)
+	case b.exhausted(j.def.settings.User):
+		b.fail("granted %v, and its user has all %d leases that he may have", l.Fence, b.quota(j.def.settings.User))
 	case b.granted[l.Fence] || l.Fence.Term != b.term:
 		b.fail("granted %v twice, or in term %d", l.Fence, b.term)
 	}
@@ -116,17 +132,17 @@ func (b *book) grantTurn(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 			continue
 		}
 		if g, requires := b.ready(at, other); g != nil && fits(s.worker, other.def.settings.Labels, requires) && g.untouched() > 0 {
-			b.fail("granted %v to %s, and job %d of higher priority waits", l.Fence, s.worker.name, other.id)
+			b.fail("granted %v to %s, and job %d of higher priority waits", l.Fence, s.name, other.id)
 		}
 	}
 }
 
 func (b *book) grantCredit(s *seat, l *ledger.Lease) {
 	if s.credit < 1 {
-		b.fail("granted %v to %s without credit", l.Fence, s.worker.name)
+		b.fail("granted %v to %s without credit", l.Fence, s.name)
 	}
 	if l.Bytes > s.bytes && b.held(s) > 0 {
-		b.fail("granted %v, of %d bytes, to busy %s with credit for %d", l.Fence, l.Bytes, s.worker.name, s.bytes)
+		b.fail("granted %v, of %d bytes, to busy %s with credit for %d", l.Fence, l.Bytes, s.name, s.bytes)
 	}
 	s.credit--
 	s.bytes -= l.Bytes
@@ -142,7 +158,7 @@ func (b *book) grantJob(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 	}
 	for _, label := range d.Labels {
 		if !slices.Contains(s.worker.labels, label) {
-			b.fail("granted %v to %s, which lacks the label %v", l.Fence, s.worker.name, label)
+			b.fail("granted %v to %s, which lacks the label %v", l.Fence, s.name, label)
 		}
 	}
 	if l.Kind == ledger.LeasePlan || l.Kind == ledger.LeaseCommit {
@@ -153,7 +169,7 @@ func (b *book) grantJob(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 	}
 	for _, p := range j.def.plan.Stages[l.Stage].Requires {
 		if !slices.Contains(s.worker.processors, p) {
-			b.fail("granted %v to %s, which lacks the processor %s", l.Fence, s.worker.name, p)
+			b.fail("granted %v to %s, which lacks the processor %s", l.Fence, s.name, p)
 		}
 	}
 }

@@ -18,6 +18,11 @@ func (b *book) durable(facts []ledger.Fact) {
 			if j := b.jobs[f.Job]; !j.state.Over() {
 				j.paused = f.Paused
 			}
+		case *ledger.CordonSet:
+			for _, name := range f.Workers {
+				s := b.seatOf(name)
+				s.cordoned, s.asking = f.Cordoned, max(s.asking-1, 0)
+			}
 		case *ledger.JobClosed:
 			b.closed(f)
 		case *ledger.RangeDone:
@@ -43,7 +48,7 @@ func (b *book) added(f *ledger.JobAdded) {
 	}
 	for _, c := range b.w.clients {
 		if c.job.key == f.Key {
-			j := newJobBook(ledger.JobID(len(b.order)+1), c.job, f.At)
+			j := newJobBook(b.base+ledger.JobID(len(b.order)+1), c.job, f.At)
 			b.order = append(b.order, j)
 			b.jobs[j.id] = j
 			return
@@ -94,7 +99,8 @@ func (b *book) closed(f *ledger.JobClosed) {
 		tired = tired || n+1 >= int(d.MaxAttempts)
 	}
 	broke := d.RetryBudget > 0 && j.failures+1 >= d.RetryBudget
-	if !j.fatal && !late && !tired && !broke {
+	blind := f.Class == ledger.OutcomeInputGone && j.blind
+	if !blind && !j.fatal && !late && !tired && !broke {
 		b.fail("job %d failed for no good reason: %v %s %s", f.Job, f.Class, f.Reason, f.Failure)
 	}
 }

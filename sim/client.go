@@ -12,6 +12,8 @@ type client struct {
 	job    *jobDef
 	id     ledger.JobID
 	asked  map[ledger.RequestID]func(ledger.Answer) // by what was asked
+	lives  int                                      // of the coordinators that knew of it, and have forgotten
+	sated  bool                                     // it had all that it wanted of a job that nobody remembers
 	reads  bool
 	reader reader
 }
@@ -57,7 +59,12 @@ func (c *client) ask(of func(ledger.RequestID) ledger.Event, answered func(ledge
 	w := c.w
 	w.coordinator.requests++
 	r := w.coordinator.requests
-	c.asked[r] = answered
+	lives := c.lives
+	c.asked[r] = func(a ledger.Answer) {
+		if c.lives == lives {
+			answered(a)
+		}
+	}
 	w.after(w.latency(), func() { w.coordinator.step(of(r)) })
 }
 
@@ -104,8 +111,9 @@ func (c *client) submit() {
 		}
 		c.accepted(a)
 	})
+	lives := c.lives
 	c.w.after(clientPause, func() {
-		if !done {
+		if !done && c.lives == lives {
 			c.submit()
 		}
 	})
@@ -123,9 +131,29 @@ func (c *client) accepted(a ledger.Answer) {
 	}
 }
 
+// forgotten is what a client is told whose coordinator knows nothing of its job
+// any more: it submits it again, unless it had what it wanted.
+func (c *client) forgotten() {
+	if c.id == 0 {
+		return // it still asks
+	}
+	state := c.w.book.jobs[c.id].state
+	c.sated = state.Over() && (state != ledger.StateDone || !c.reads || c.reader.ended)
+	c.id = 0
+	c.lives++
+	c.forget()
+	c.reader.ended = false
+	if !c.sated {
+		c.w.after(c.w.between(0, 5*time.Second), c.submit)
+	}
+}
+
 // answered hands an answer to the client that asked.
 func (w *world) answered(a ledger.Answer) {
 	w.note("answered", uint64(a.Request), uint64(a.Code), uint64(a.Job))
+	if w.operator.answered(a) {
+		return
+	}
 	for _, c := range w.clients {
 		if answered := c.asked[a.Request]; answered != nil {
 			delete(c.asked, a.Request)
@@ -138,7 +166,7 @@ func (w *world) answered(a ledger.Answer) {
 // over says whether the client has all that it can get.
 func (c *client) over() bool {
 	if c.id == 0 {
-		return false
+		return c.sated
 	}
 	v, ok := c.w.coordinator.ledger.Job(c.id, c.w.coordinator.clock())
 	return ok && v.State.Over() && (v.State != ledger.StateDone || !c.reads || c.reader.ended)
@@ -147,6 +175,9 @@ func (c *client) over() bool {
 // request asks a coordinator for the result, and its successors, too.
 func (c *client) request() {
 	w := c.w
+	if c.id == 0 {
+		return
+	}
 	if w.coordinator.up && c.reader.ended {
 		if v, _ := w.coordinator.ledger.Job(c.id, w.coordinator.clock()); v.ResultRead {
 			return // durably so; otherwise the last of it is read once more

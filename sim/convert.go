@@ -28,16 +28,18 @@ func fencesOut(fences []ledger.Fence) []session.Fence {
 }
 
 // wire is an effect that goes to a worker's session, as a part of a response.
-func wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*session.Response)) {
+func (w *world) wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*session.Response)) {
 	switch e := e.(type) {
 	case ledger.Attached:
 		a := &session.Attached{Term: session.Term(e.Term), Lease: e.Lease, Heartbeat: e.Heartbeat,
 			Keep: fencesOut(e.Keep), Drop: fencesOut(e.Drop)}
 		return e.Worker, e.Session, func(r *session.Response) { r.Attached = a }
+	case ledger.DrainWorker:
+		return e.Worker, e.Session, func(r *session.Response) { r.Drain = true }
 	case ledger.Renewed:
 		return e.Worker, e.Session, func(r *session.Response) { r.Heartbeat = max(r.Heartbeat, e.Sequence) }
 	case ledger.Grant:
-		lease := leaseOut(e.Lease)
+		lease := w.leaseOut(e.Lease)
 		return e.Worker, e.Session, func(r *session.Response) { r.Grants = append(r.Grants, lease) }
 	case ledger.Revoke:
 		v := session.Revoke{Fence: fenceOut(e.Fence), IfWaiting: e.IfWaiting}
@@ -58,12 +60,25 @@ func wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*session.Res
 	panic("sim: an effect that the coordinator does not know")
 }
 
-func leaseOut(lease *ledger.Lease) session.Lease {
+// work is what a worker is to do, as its shell knows it.
+type work struct {
+	lease *ledger.Lease
+	def   *jobDef // a job's number may mean another one by now
+	// holders are the processes at the addresses that were told for each
+	// input, nil where none was.
+	holders []*worker
+}
+
+func (w *world) leaseOut(lease *ledger.Lease) session.Lease {
 	own := *lease
 	own.Splits = append([]ledger.Split(nil), lease.Splits...)
 	own.Inputs = append([]ledger.Output(nil), lease.Inputs...)
+	x := &work{lease: &own, def: w.jobOf(lease.Fence.Job)}
+	for _, in := range own.Inputs {
+		x.holders = append(x.holders, w.coordinator.processOf(in.Worker))
+	}
 	return session.Lease{Fence: fenceOut(lease.Fence), Bytes: lease.Bytes, Alone: lease.Alone,
-		Timeout: lease.Timeout, Work: &own}
+		Timeout: lease.Timeout, Work: x}
 }
 
 // result is what a worker's data plane has to say of an attempt.
@@ -72,28 +87,31 @@ type result struct {
 	output   ledger.Output
 	plan     *ledger.Plan
 	failure  []byte
-	missing  []ledger.OutputID
+	missing  []ledger.Missing
 }
+
+// outputMissing is the class of an attempt that could not have its inputs.
+const outputMissing = session.Class(ledger.OutcomeMissing)
 
 func outcomeOf(o session.Outcome) ledger.Outcome {
 	out := ledger.Outcome{Fence: fenceIn(o.Fence), Class: ledger.OutcomeClass(o.Class), Elapsed: o.Elapsed}
 	if r, ok := o.Body.(*result); ok {
-		out.Counters, out.Plan, out.Failure = r.counters, r.plan, r.failure
+		out.Counters, out.Plan, out.Failure, out.Missing = r.counters, r.plan, r.failure, r.missing
 		if o.Output.ID != "" {
 			out.Output = r.output
 		}
 	}
 	if o.Granted != nil {
-		out.Granted = o.Granted.Work.(*ledger.Lease)
+		out.Granted = o.Granted.Work.(*work).lease
 	}
 	return out
 }
 
 func attachEvent(k *worker, a *session.Attach) ledger.WorkerAttached {
-	e := ledger.WorkerAttached{Worker: k.id(), Session: ledger.SessionID(a.Session), Slots: a.Slots,
+	e := ledger.WorkerAttached{Worker: k.id(), Session: ledger.SessionID(a.Session), Incarnation: k.incarnation, Slots: a.Slots,
 		Memory: 1 << 30, Labels: k.labels, Processors: k.processors}
 	for _, h := range a.Leases {
-		e.Leases = append(e.Leases, ledger.HeldLease{Lease: *h.Lease.Work.(*ledger.Lease), Started: h.Started})
+		e.Leases = append(e.Leases, ledger.HeldLease{Lease: *h.Lease.Work.(*work).lease, Started: h.Started})
 	}
 	for _, o := range a.Outcomes {
 		e.Outcomes = append(e.Outcomes, outcomeOf(o))

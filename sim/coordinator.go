@@ -18,7 +18,7 @@ type coordinator struct {
 	offset   time.Duration // of its clock
 	ledger   *ledger.Ledger
 	disk     disk
-	links    []*link // by worker
+	links    []*link // by process
 	wakes    int     // the WakeAt that holds
 	requests ledger.RequestID
 }
@@ -50,14 +50,15 @@ func (c *coordinator) start() {
 		return
 	}
 	c.epoch++
-	c.term++
 	c.up = true
 	c.offset = c.w.between(0, c.w.law.skew)
+	c.term = max(c.term+1, ledger.Term(c.w.now)) // as if nobody remembered the ones before
 	c.w.note("leader", uint64(c.term))
 	c.w.tell("a coordinator begins term %d", c.term)
 	c.ledger = ledger.New(c.w.law.ledger, state, c.term, c.clock())
 	c.w.book.beginTerm(c.term, c.clock())
 	c.step(ledger.Ticked{})
+	c.listen()
 }
 
 // crash ends a life: links break, and what was not yet durable may be gone.
@@ -76,6 +77,18 @@ func (c *coordinator) crash() {
 			l.tellWorker(c.w.between(0, time.Second))
 		}
 	}
+}
+
+// forget loses the log, while the coordinator is down: everything that it knew
+// was in the memory of its process.
+func (c *coordinator) forget() {
+	c.w.note("amnesia")
+	c.w.tell("the log is lost")
+	c.disk.log = journal.NewMemory()
+	for _, client := range c.w.clients {
+		client.forgotten()
+	}
+	c.w.book.forgetAll()
 }
 
 // step has the ledger take an event, and does what it wants.
@@ -132,7 +145,7 @@ func (c *coordinator) do(e ledger.Effect) {
 	case ledger.RefuseSession:
 		w.note("refuse", uint64(e.Session))
 		if l := c.linkOf(e.Worker, e.Session); l != nil {
-			l.coordinatorEnd = false
+			l.coordinatorEnd, l.refused = false, true
 			l.tellWorker(w.latency())
 		}
 	case ledger.Changed:
@@ -143,7 +156,7 @@ func (c *coordinator) do(e ledger.Effect) {
 
 // answer tells a worker.
 func (c *coordinator) answer(e ledger.Effect) {
-	worker, number, add := wire(e)
+	worker, number, add := c.w.wire(e)
 	l := c.linkOf(worker, number)
 	if l == nil {
 		return
@@ -155,17 +168,14 @@ func (c *coordinator) answer(e ledger.Effect) {
 	l.sendDown(add)
 }
 
-// linkOf is the link of a worker's session, if it is the latest.
+// linkOf is the link of a worker's session, if it is the latest of its process.
 func (c *coordinator) linkOf(name ledger.WorkerID, number ledger.SessionID) *link {
-	k := c.w.workerNamed(name)
-	if k == nil {
-		return nil
+	for _, l := range c.links {
+		if l != nil && l.worker.id() == name && ledger.SessionID(l.number) == number {
+			return l
+		}
 	}
-	l := c.links[k.index]
-	if l == nil || ledger.SessionID(l.number) != number {
-		return nil
-	}
-	return l
+	return nil
 }
 
 func (c *coordinator) wakeAt(at ledger.Time) {
@@ -220,19 +230,15 @@ func (c *coordinator) heard(l *link, m session.Message, said bool, beat *ledger.
 	}
 }
 
-// reported takes an outcome. Outputs that its worker could not fetch are told
-// first.
+// reported takes an outcome.
 func (c *coordinator) reported(name ledger.WorkerID, number ledger.SessionID, o session.Outcome) {
-	if r, ok := o.Body.(*result); ok && len(r.missing) > 0 {
-		c.step(ledger.OutputLost{Outputs: r.missing})
-	}
 	c.step(ledger.OutcomeReported{Worker: name, Session: number, Outcome: outcomeOf(o)})
 }
 
 // lost hears that a link is closed.
-func (c *coordinator) lost(l *link, dead bool) {
+func (c *coordinator) lost(l *link) {
 	if c.links[l.worker.index] == l {
 		c.links[l.worker.index] = nil
 	}
-	c.step(ledger.SessionLost{Worker: l.worker.id(), Session: ledger.SessionID(l.number), Dead: dead})
+	c.step(ledger.SessionLost{Worker: l.worker.id(), Session: ledger.SessionID(l.number)})
 }

@@ -26,7 +26,10 @@ type law struct {
 	size          int     // of the world: 0, 1 or 2
 
 	// Mean times between faults; none when 0.
-	cuts, crashes, freezes, leaders, drains, losses time.Duration
+	cuts, crashes, freezes, leaders, drains, losses, twins, walls, sickness, rumours, cordons, orders time.Duration
+	deaf                                                                                              float64 // of what gossip says, this never arrives
+	slanders                                                                                          float64 // of the probes of an address, so many are refused wrongly
+	amnesia                                                                                           float64 // restarts of the coordinator that lose its log
 }
 
 func (w *world) drawLaw() law {
@@ -64,7 +67,11 @@ func (w *world) drawLaw() law {
 		return l // a world without faults
 	}
 	l.spikes, l.refusals = 0.01*w.rng.Float64(), 0.3*w.rng.Float64()
-	for _, mean := range []*time.Duration{&l.cuts, &l.crashes, &l.freezes, &l.leaders, &l.drains, &l.losses} {
+	l.deaf, l.slanders = 0.2*w.rng.Float64(), 0.1*w.rng.Float64()
+	if w.chance(0.2) {
+		l.amnesia = 0.5
+	}
+	for _, mean := range []*time.Duration{&l.cuts, &l.crashes, &l.freezes, &l.leaders, &l.drains, &l.losses, &l.twins, &l.walls, &l.rumours, &l.cordons, &l.orders} {
 		if w.chance(0.6) {
 			*mean = w.between(3*time.Second, 40*time.Second)
 		}
@@ -81,6 +88,12 @@ func (w *world) loose() {
 	w.often(w.law.leaders, w.crashLeader)
 	w.often(w.law.drains, w.drainSome)
 	w.often(w.law.losses, w.loseSome)
+	w.often(w.law.twins, w.doubleSome)
+	w.often(w.law.walls, w.wallSome)
+	w.often(w.law.sickness, w.sicken)
+	w.often(w.law.rumours, w.slander)
+	w.often(w.law.cordons, w.operator.cordonSome)
+	w.often(w.law.orders, w.operator.drainSome)
 	w.queue.add(w.law.calm, w.calmDown)
 }
 
@@ -115,7 +128,11 @@ func (w *world) crashSome() {
 }
 
 func (w *world) revive(k *worker) {
-	if !k.alive && !k.gone {
+	switch {
+	case k.alive || k.gone:
+	case k.rival() && !w.faulty:
+		w.after(5*time.Second, func() { w.revive(k) }) // if the other one gives up
+	default:
 		k.start()
 	}
 }
@@ -142,6 +159,9 @@ func (w *world) crashLeader() {
 		return
 	}
 	w.coordinator.crash()
+	if w.chance(w.law.amnesia) {
+		w.coordinator.forget()
+	}
 	w.after(w.between(0, 5*time.Second), w.coordinator.start)
 }
 
@@ -176,6 +196,7 @@ func (w *world) loseSome() {
 func (w *world) calmDown() {
 	w.faulty = false
 	w.note("calm")
+	w.operator.calm()
 	w.tell("from now on there are no faults")
 	if lost := w.someWorker(); w.law.crashes > 0 && w.chance(0.3) && w.enough(lost) {
 		lost.gone = true
@@ -188,6 +209,7 @@ func (w *world) calmDown() {
 			k.thaw()
 		}
 		w.after(w.between(0, time.Second), func() { w.revive(k) })
+		k.tellTruth(w.between(0, 2*time.Second))
 	}
 	if !w.coordinator.up {
 		w.coordinator.start()

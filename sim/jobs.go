@@ -25,6 +25,8 @@ type jobDef struct {
 	hungry    int64   // batches of more positions run out of memory; none when 0
 	poison    int64   // the batch with this position fails for good; none when -1
 	weak      string  // the worker on which everything fails
+	hidden    int     // of a hundred files, so many are not seen by a worker but the first
+	nowhere   bool    // there is a file that nobody sees
 	cancelAt  moment  // no cancellation when 0, as below
 	pauseAt   moment
 	resumeAt  moment
@@ -64,6 +66,36 @@ func (j *jobDef) good(from, to int64) spans {
 	return s
 }
 
+// Places that a worker may not see, beside the fragments.
+const (
+	sourceFolder = -1
+	sinkFolder   = -2
+)
+
+// sees says whether a worker sees the files of a lease.
+func (j *jobDef) sees(k *worker, lease *ledger.Lease) bool {
+	switch lease.Kind {
+	case ledger.LeasePlan:
+		return j.seen(k, sourceFolder)
+	case ledger.LeaseCommit:
+		return j.seen(k, sinkFolder)
+	}
+	for _, s := range lease.Splits {
+		if !j.seen(k, s.Fragment) {
+			return false
+		}
+	}
+	return !j.toFiles() || lease.Kind != ledger.LeaseProcess || lease.Stage < len(j.plan.Stages)-1 || j.seen(k, sinkFolder)
+}
+
+// seen says whether a worker sees a file, or a folder.
+func (j *jobDef) seen(k *worker, file int) bool {
+	if j.nowhere && file == len(j.plan.Fragments)-1 {
+		return false
+	}
+	return k.name == "w1" || dice(j.seed, uint64(file+10), uint64(k.name[1]), 3)%100 >= uint64(j.hidden)
+}
+
 // trouble is how an attempt fails; None when it does not.
 func (j *jobDef) trouble(k *worker, lease *ledger.Lease) session.Class {
 	source := lease.Kind == ledger.LeaseProcess && len(lease.Splits) > 0
@@ -76,6 +108,9 @@ func (j *jobDef) trouble(k *worker, lease *ledger.Lease) session.Class {
 	}
 	if k.name == j.weak {
 		return session.Retryable
+	}
+	if k.sick {
+		return k.failing(lease)
 	}
 	f := lease.Fence
 	roll := dice(j.seed, uint64(f.Batch), uint64(f.Attempt), uint64(f.Term), 2)
@@ -154,6 +189,10 @@ func (w *world) drawTrouble(j *jobDef) {
 	case w.chance(0.1):
 		j.weak = w.workers[w.pick(1, len(w.workers)-1)].name
 		j.settings.MaxAttempts = 1000
+	}
+	if w.chance(0.2) {
+		j.hidden = w.pick(5, 60)
+		j.nowhere = w.chance(0.1)
 	}
 	if w.chance(0.1) {
 		j.cancelAt = j.submitAt + w.between(0, 20*time.Second)

@@ -14,12 +14,14 @@ type link struct {
 	w      *world
 	worker *worker
 	number session.Number
+	life   int // of the worker
 	epoch  int // the coordinator's life that it reaches
 
 	workerEnd      bool // the worker holds it to be open
 	coordinatorEnd bool // the coordinator does
 	lostUp         bool // nothing that is sent up arrives, and nobody is told
 	lostDown       bool
+	refused        bool // the coordinator has turned the worker away
 	up             pipe
 	down           pipe
 
@@ -124,7 +126,7 @@ func (w *world) connect(k *worker, n session.Number) {
 			})
 			return
 		}
-		l := &link{w: w, worker: k, number: n, epoch: c.epoch, workerEnd: true, coordinatorEnd: true}
+		l := &link{w: w, worker: k, number: n, life: life, epoch: c.epoch, workerEnd: true, coordinatorEnd: true}
 		w.after(w.latency(), func() { k.run(life, func() { k.opened(l) }) })
 	})
 }
@@ -141,7 +143,7 @@ func (l *link) cut(silent bool) {
 		return
 	}
 	l.tellWorker(w.between(0, 200*time.Millisecond))
-	l.tellCoordinator(w.between(0, 2*time.Second), false)
+	l.tellCoordinator(w.between(0, 2*time.Second))
 }
 
 // tellWorker has the worker find its end closed.
@@ -152,18 +154,22 @@ func (l *link) tellWorker(in time.Duration) {
 			if l.workerEnd {
 				l.workerEnd = false
 				k.step(session.Broken{Session: l.number})
+				if l.refused && k.alive {
+					k.turnedAway()
+				}
 			}
 		})
 	})
 }
 
 // tellCoordinator has the coordinator find its end closed.
-func (l *link) tellCoordinator(in time.Duration, dead bool) {
+func (l *link) tellCoordinator(in time.Duration) {
 	l.w.after(in, func() {
 		c := l.w.coordinator
 		if l.coordinatorEnd && c.up && c.epoch == l.epoch {
 			l.coordinatorEnd = false
-			c.lost(l, dead)
+			c.lost(l)
+			c.probe(l)
 		}
 	})
 }
@@ -172,6 +178,6 @@ func (l *link) tellCoordinator(in time.Duration, dead bool) {
 func (l *link) closedByWorker() {
 	if l.workerEnd {
 		l.workerEnd = false
-		l.tellCoordinator(l.w.between(0, time.Second), false)
+		l.tellCoordinator(l.w.between(0, time.Second))
 	}
 }

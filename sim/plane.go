@@ -16,8 +16,7 @@ type plane struct {
 	w        *world
 	contents map[ledger.OutputID]*content
 	order    []ledger.OutputID // in the order in which they were made
-	moved    map[ledger.JobID]spans
-	moves    map[ledger.JobID]int
+	moved    map[*jobDef]spans
 }
 
 // content is an output.
@@ -31,7 +30,7 @@ type content struct {
 }
 
 func newPlane(w *world) *plane {
-	return &plane{w: w, contents: map[ledger.OutputID]*content{}, moved: map[ledger.JobID]spans{}, moves: map[ledger.JobID]int{}}
+	return &plane{w: w, contents: map[ledger.OutputID]*content{}, moved: map[*jobDef]spans{}}
 }
 
 // inventory is what lies in a worker's spool.
@@ -96,8 +95,11 @@ func (p *plane) duration(k *worker, lease *ledger.Lease) time.Duration {
 }
 
 // compute is what an attempt comes to.
-func (p *plane) compute(k *worker, lease *ledger.Lease) (session.Class, *result) {
-	j := p.w.jobOf(lease.Fence.Job)
+func (p *plane) compute(k *worker, t *task) (session.Class, *result) {
+	j, lease := t.def, t.lease
+	if !j.sees(k, lease) {
+		return session.InputGone, &result{failure: []byte("a file is not here")}
+	}
 	if class := j.trouble(k, lease); class != session.None {
 		return class, &result{failure: []byte("trouble")}
 	}
@@ -105,12 +107,12 @@ func (p *plane) compute(k *worker, lease *ledger.Lease) (session.Class, *result)
 	case ledger.LeasePlan:
 		return session.Done, &result{plan: j.plan}
 	case ledger.LeaseCommit:
-		return p.commit(lease)
+		return p.commit(j, lease)
 	}
 	if len(lease.Splits) > 0 {
 		return p.process(k, j, lease)
 	}
-	return p.gather(k, j, lease)
+	return p.gather(k, t)
 }
 
 // process reads the source.
@@ -140,27 +142,49 @@ func (p *plane) process(k *worker, j *jobDef, lease *ledger.Lease) (session.Clas
 }
 
 // gather reads outputs, wherever they lie.
-func (p *plane) gather(k *worker, j *jobDef, lease *ledger.Lease) (session.Class, *result) {
+func (p *plane) gather(k *worker, t *task) (session.Class, *result) {
 	r := &result{}
 	var out spans
-	for _, input := range lease.Inputs {
-		c := p.contents[input.ID]
-		switch {
-		case c == nil || c.gone:
-			r.missing = append(r.missing, input.ID)
-		case c.holder != k && c.holder.alive && c.holder.frozen:
-			return session.Retryable, &result{failure: []byte("the holder does not answer")}
-		default:
-			out = out.join(c.spans)
+	for i, input := range t.lease.Inputs {
+		switch p.fetch(k, t.holders[i], input) {
+		case had:
+			out = out.join(p.contents[input.ID].spans)
+		case absent:
+			r.missing = append(r.missing, ledger.Missing{Output: input.ID, Gone: true})
+		case unreachable:
+			r.missing = append(r.missing, ledger.Missing{Output: input.ID})
 		}
 	}
 	if len(r.missing) > 0 {
-		return session.InputGone, r
+		return outputMissing, r
 	}
 	r.counters.RecordsIn = out.len()
 	r.counters.BytesIn = 10 * out.len()
-	p.put(k, j, lease, out, r)
+	p.put(k, t.def, t.lease, out, r)
 	return session.Done, r
+}
+
+// fetched is what comes of asking for an output.
+type fetched int
+
+const (
+	had         fetched = iota
+	absent              // its holder says that it does not have it
+	unreachable         // nobody answers
+)
+
+// fetch asks for an output where the coordinator has said that it is.
+func (p *plane) fetch(k, holder *worker, out ledger.Output) fetched {
+	c := p.contents[out.ID]
+	switch {
+	case out.Kind == ledger.OutputFile || holder == k:
+	case holder == nil || !p.w.reaches(k, holder):
+		return unreachable
+	}
+	if c == nil || c.gone || c.holder != holder && c.kind != ledger.OutputFile {
+		return absent
+	}
+	return had
 }
 
 // put makes an output of what an attempt came to; nothing makes none.
@@ -173,14 +197,14 @@ func (p *plane) put(k *worker, j *jobDef, lease *ledger.Lease, out spans, r *res
 		return
 	}
 	k.made++
-	id := ledger.OutputID(fmt.Sprintf("%s-%d-%d", k.name, k.life, k.made))
+	id := ledger.OutputID(fmt.Sprintf("%s-%d-%d", k.name, k.incarnation, k.made))
 	r.output = ledger.Output{ID: id, Worker: k.id(), Kind: kind, Bytes: r.counters.BytesOut, Records: out.len()}
 	p.contents[id] = &content{id: id, job: lease.Fence.Job, holder: k, kind: kind, spans: slices.Clone(out)}
 	p.order = append(p.order, id)
 }
 
 // commit moves the files of a sink in place. It can be done again.
-func (p *plane) commit(lease *ledger.Lease) (session.Class, *result) {
+func (p *plane) commit(j *jobDef, lease *ledger.Lease) (session.Class, *result) {
 	var all spans
 	for _, input := range lease.Inputs {
 		c := p.contents[input.ID]
@@ -189,7 +213,6 @@ func (p *plane) commit(lease *ledger.Lease) (session.Class, *result) {
 		}
 		all = all.join(c.spans)
 	}
-	p.moved[lease.Fence.Job] = all
-	p.moves[lease.Fence.Job]++
+	p.moved[j] = all
 	return session.Done, &result{}
 }

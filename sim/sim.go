@@ -46,7 +46,7 @@ func Run(seed uint64, bugs Bugs, text func(string)) Outcome {
 
 // emptyWorld is a world before its law.
 func emptyWorld(seed uint64) *world {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x6d696c6c72616365))}
+	w := &world{seed: seed, walls: map[[2]int]int{}, rng: rand.New(rand.NewPCG(seed, 0x6d696c6c72616365))}
 	w.plane = newPlane(w)
 	return w
 }
@@ -58,6 +58,7 @@ func newWorld(seed uint64, bugs Bugs) *world {
 	for i := range w.pick(2, 5+2*w.law.size) {
 		w.workers = append(w.workers, w.drawWorker(i))
 	}
+	w.drawTwins()
 	for n := range w.pick(1, 5+3*w.law.size) {
 		w.clients = append(w.clients, w.newClient(w.drawJob(n)))
 	}
@@ -69,6 +70,7 @@ func newWorld(seed uint64, bugs Bugs) *world {
 func (w *world) inhabit() {
 	w.book = newBook(w)
 	w.coordinator = newCoordinator(w)
+	w.operator = newOperator(w)
 }
 
 // drawWorker makes up a worker. The first can run everything.
@@ -88,7 +90,9 @@ func (w *world) drawWorker(i int) *worker {
 func (w *world) begin() {
 	w.coordinator.start()
 	for _, k := range w.workers {
-		w.after(w.between(0, 2*time.Second), k.start)
+		if k.twin == nil || k.index < k.twin.index {
+			w.after(w.between(0, 2*time.Second), k.start)
+		}
 	}
 	w.loose()
 }
@@ -137,7 +141,7 @@ func (b *book) final() {
 		case b.w.plane.left(k) > 0:
 			b.fail("%s still has %d outputs, after all jobs are over: %v", k.name, b.w.plane.left(k), b.w.plane.inventory(k))
 		}
-		if s := b.seatOf(k.id()); s.attached && k.machine.Attached() && s.credit != k.machine.Unspent() {
+		if s := b.seatOf(k.id()); s.attached && s.worker == k && k.machine.Attached() && s.credit != k.machine.Unspent() {
 			b.fail("%s gives credit for %d, the coordinator has heard of %d", k.name, k.machine.Unspent(), s.credit)
 		}
 	}

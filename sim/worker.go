@@ -21,11 +21,19 @@ type worker struct {
 	offset     time.Duration
 	drift      float64
 
+	twin        *worker // another process that goes by the same name; nil if none does
+	incarnation uint64  // of the process that runs, or ran last
+	former      uint64  // of the one before
+	rumours     rumours // what gossip is about to say of it
+	refused     moment  // when the coordinator turned it away first; 0 if it is not turned away
+
 	life    int  // its processes so far
 	alive   bool // a process runs
 	frozen  bool // but gets no time
 	leaving bool // it drains
+	left    bool // it has left in order
 	gone    bool // it never comes back
+	sick    bool // it fails whatever it gets
 	backlog []func()
 	wakes   int
 
@@ -42,6 +50,8 @@ type worker struct {
 // task is an attempt that runs.
 type task struct {
 	lease     *ledger.Lease
+	def       *jobDef
+	holders   []*worker // who should have each input
 	fence     session.Fence
 	began     moment
 	killed    bool
@@ -51,15 +61,6 @@ type task struct {
 }
 
 func (k *worker) id() ledger.WorkerID { return ledger.WorkerID(k.name) }
-
-func (w *world) workerNamed(name ledger.WorkerID) *worker {
-	for _, k := range w.workers {
-		if k.id() == name {
-			return k
-		}
-	}
-	return nil
-}
 
 // clock is what its own clock says; it runs a little fast or slow.
 func (k *worker) clock() session.Time {
@@ -86,16 +87,19 @@ func (k *worker) later(d time.Duration, do func()) {
 // start begins a process. What an earlier one left in the spool is still there.
 func (k *worker) start() {
 	k.life++
-	k.alive, k.frozen, k.leaving = true, false, false
-	k.tasks, k.backlog, k.link = nil, nil, nil
-	k.number++
+	k.alive, k.frozen, k.leaving, k.left = true, false, false, false
+	k.tasks, k.backlog, k.link, k.refused = nil, nil, nil, 0
+	k.former = k.incarnation
+	k.incarnation = uint64(k.w.now) + uint64(k.index) + 1 // no two processes start at the same moment
+	k.number = session.Number(k.incarnation)
 	k.machine = session.New(session.Config{
 		Session: k.number, Slots: k.slots, Bytes: k.w.law.creditBytes, Outputs: k.w.plane.inventory(k),
 		MaxPrefetch: k.w.law.prefetch, Drain: k.w.law.drain, Bug: k.w.bugs.Session,
 	})
 	k.w.note("start", uint64(k.index), uint64(k.life))
-	k.w.tell("%s starts, life %d", k.name, k.life)
+	k.w.tell("%s (process %d) starts, incarnation %d", k.name, k.index, k.incarnation)
 	k.w.book.workers[k.index] = newWorkerBook(k)
+	k.tellTruth(k.w.between(0, 2*time.Second))
 	k.step(session.Ticked{})
 }
 
@@ -104,17 +108,17 @@ func (k *worker) crash(spool bool) {
 	k.w.note("die", uint64(k.index), uint64(k.life))
 	k.w.tell("%s crashes, its spool is lost: %v", k.name, spool)
 	k.end()
+	k.unheard()
 	if spool {
 		k.w.plane.burn(k)
 	}
 	if k.link != nil && k.link.workerEnd {
 		k.link.workerEnd = false
-		k.link.tellCoordinator(k.w.between(0, 3*time.Second), k.w.chance(0.5))
+		k.link.tellCoordinator(k.w.between(0, 3*time.Second))
 	}
 }
 
 func (k *worker) end() {
-	k.number = max(k.number, k.machine.Session())
 	k.alive, k.machine, k.tasks, k.backlog = false, nil, nil, nil
 }
 
@@ -124,11 +128,13 @@ func (k *worker) end() {
 func (k *worker) freeze() {
 	k.w.tell("%s freezes", k.name)
 	k.frozen, k.frozeAt, k.suspended = true, k.w.now, k.w.chance(0.5)
+	k.unheard()
 }
 
 func (k *worker) thaw() {
 	k.w.tell("%s thaws, its clock stood still: %v", k.name, k.suspended)
 	k.frozen = false
+	k.tellTruth(k.w.between(0, 2*time.Second))
 	if k.suspended {
 		k.offset -= time.Duration(float64(k.w.now-k.frozeAt) * (1 + k.drift))
 	}
@@ -150,6 +156,9 @@ func (k *worker) opened(l *link) {
 }
 
 func (k *worker) heard(l *link, r session.Response) {
+	if r.Attached != nil {
+		k.refused = 0
+	}
 	k.step(session.Received{Session: l.number, Response: r})
 	k.w.book.workers[k.index].tookResponse(l.number, r)
 }
@@ -235,7 +244,8 @@ func (k *worker) task(f session.Fence) *task {
 }
 
 func (k *worker) begin(lease session.Lease) {
-	t := &task{lease: lease.Work.(*ledger.Lease), fence: lease.Fence, began: k.w.now}
+	x := lease.Work.(*work)
+	t := &task{lease: x.lease, def: x.def, holders: x.holders, fence: lease.Fence, began: k.w.now}
 	k.tasks = append(k.tasks, t)
 	d := k.w.plane.duration(k, t.lease)
 	k.w.note("begin", uint64(k.index), uint64(lease.Fence.Batch))
@@ -277,7 +287,7 @@ func (k *worker) over(t *task) {
 		t.ripe = true
 		return
 	}
-	class, r := k.w.plane.compute(k, t.lease)
+	class, r := k.w.plane.compute(k, t)
 	k.report(t, class, r)
 }
 
@@ -303,6 +313,8 @@ func (k *worker) leave() {
 	k.w.tell("%s leaves", k.name)
 	l := k.link
 	k.end()
+	k.left = true
+	k.tellTruth(k.w.between(0, time.Second))
 	k.w.plane.burn(k)
 	if l != nil {
 		l.closedByWorker()

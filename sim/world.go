@@ -25,8 +25,10 @@ type world struct {
 	workers     []*worker
 	clients     []*client
 	book        *book
+	operator    *operator
 	plane       *plane
-	faulty      bool // faults may happen
+	walls       map[[2]int]int // how often the one process was kept from reaching the other
+	faulty      bool           // faults may happen
 }
 
 // Bugs are planted faults, one at a time, for the tests of the simulation.

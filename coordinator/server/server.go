@@ -7,9 +7,17 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/millrace/millrace/coordinator"
+	"github.com/millrace/millrace/fleet"
+	"github.com/millrace/millrace/identity"
 )
 
 // Config is what a coordinator's process is made with.
@@ -24,6 +32,9 @@ type Config struct {
 	// Advertise is what others are told to reach it at, HOST or HOST:PORT
 	// (Listen's own port then goes unsaid); found by itself when empty.
 	Advertise string
+	// TLS has its certificate, its key and the CA of the cluster; without them
+	// everybody who reaches it may everything.
+	TLS identity.Files
 	// GossipKeyFile holds the keys of the fleet's gossip; plain when empty.
 	GossipKeyFile string
 	// GossipProfile is lan, wan or local; chosen from the address when empty.
@@ -40,19 +51,159 @@ type Config struct {
 }
 
 // Server is a coordinator's process.
-type Server struct{ config Config }
+type Server struct {
+	config   Config
+	addr     string // as others are told
+	listener net.Listener
+	grpc     *grpc.Server
+	boss     *coordinator.Coordinator
+	gossip   *fleet.Gossip
+}
+
+// Stopping.
+const (
+	// stopWithin is how long calls that are under way may take when the server
+	// stops; streams of the coordinator end at once.
+	stopWithin = 2 * time.Second
+	// leaveWithin is how long gossip may take to hear that it left.
+	leaveWithin = time.Second
+)
 
 // New binds the ports, so that the addresses are known, and tells everything
 // that is wrong with the configuration. Nothing is served yet.
-func New(config Config) (*Server, error) { return &Server{config: config}, nil }
+func New(config Config) (*Server, error) {
+	config = config.withDefaults()
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	boss, coordinatorErr := coordinator.New(config.Coordinator)
+	secured, tlsErr := config.secure()
+	if err := errors.Join(coordinatorErr, tlsErr); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, boss: boss}
+	s.grpc = grpc.NewServer(append(append(boss.ServerOptions(), guards()...), secured...)...)
+	boss.Register(s.grpc)
+	if err := s.bind(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// withDefaults fills in what was left out.
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Coordinator.Logger == nil {
+		c.Coordinator.Logger = c.Logger
+	}
+	if c.Coordinator.Version == "" {
+		c.Coordinator.Version = c.Version
+	}
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && c.Gossip == "" {
+		c.Gossip = net.JoinHostPort(host, "0")
+	}
+	return c
+}
+
+// check tells what of the addresses is wrong, or open to strangers.
+func (c Config) check() error {
+	if err := errors.Join(checkAddress("Listen", c.Listen), checkAddress("Gossip", c.Gossip)); err != nil {
+		return err
+	}
+	for _, address := range []string{c.Listen, c.Gossip} {
+		if err := identity.CheckExposure(address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkAddress(name, address string) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("coordinator: %s is %q; it must be HOST:PORT, an IPv6 address in brackets", name, address)
+	}
+	return nil
+}
+
+// secure is how connections are secured.
+func (c Config) secure() ([]grpc.ServerOption, error) {
+	if !c.TLS.Set() {
+		return nil, nil
+	}
+	keeper, err := identity.Open(c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	keeper.LogTo(c.Logger)
+	return []grpc.ServerOption{grpc.Creds(credentials.NewTLS(keeper.Server()))}, nil
+}
+
+// bind takes the ports.
+func (s *Server) bind() error {
+	listener, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for clients and workers: %w", err)
+	}
+	if err := s.join(listener.Addr().String()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.listener = listener
+	return nil
+}
+
+// join makes it a member of the fleet that is reached where it listens.
+func (s *Server) join(listen string) error {
+	ctx := context.Background()
+	host, err := fleet.AdvertisedHost(ctx, s.config.Advertise, listen, nil)
+	if err != nil {
+		return fmt.Errorf("find the address that others reach: %w", err)
+	}
+	s.addr = advertised(s.config.Advertise, host, listen)
+	s.gossip, err = fleet.Start(ctx, fleet.Config{
+		Name: memberName(s.addr), Incarnation: uint64(time.Now().UnixNano()), Role: fleet.Coordinator,
+		Bind: s.config.Gossip, Advertise: hostOf(s.config.Advertise), KeyFile: s.config.GossipKeyFile, Profile: s.config.GossipProfile,
+		Addresses: []string{s.addr}, Version: s.config.Version, Logger: s.config.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	return nil
+}
+
+// advertised is the address that others are told: the host that they reach, and
+// the port that they were told, or that is listened on.
+func advertised(advertise, host, listen string) string {
+	if _, port, err := net.SplitHostPort(advertise); err == nil {
+		return net.JoinHostPort(host, port)
+	}
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		panic("server: a listener without a port: " + listen)
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// hostOf is the host of HOST or HOST:PORT.
+func hostOf(advertise string) string {
+	if host, _, err := net.SplitHostPort(advertise); err == nil {
+		return host
+	}
+	return advertise
+}
+
+// maxMember is how long a member's name may be, in bytes.
+const maxMember = 63
+
+// memberName is the name of the coordinator that is reached at an address.
+func memberName(addr string) string {
+	name := "coordinator-" + addr
+	return name[:min(len(name), maxMember)]
+}
 
 // Addr is where clients and workers reach it, as it tells others: HOST:PORT.
-func (s *Server) Addr() string { return "" }
+func (s *Server) Addr() string { return s.addr }
 
 // GossipAddr is where it gossips, as it tells others: HOST:PORT.
-func (s *Server) GossipAddr() string { return "" }
-
-// Run serves until the context ends, and returns when everything that it
-// started has ended: streams that are open get UNAVAILABLE, and gossip hears
-// that it left. It is called once.
-func (s *Server) Run(ctx context.Context) error { return errors.ErrUnsupported }
+func (s *Server) GossipAddr() string { return s.gossip.Addr() }

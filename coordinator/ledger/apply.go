@@ -11,7 +11,7 @@ func (s *State) Apply(f Fact) bool {
 	s.dropped = s.dropped[:0]
 	switch f := f.(type) {
 	case *TermBegan:
-		s.term = max(s.term, f.Term)
+		s.termBegan(f)
 		return true
 	case *JobAdded:
 		return s.jobAdded(f)
@@ -39,6 +39,17 @@ func (s *State) Apply(f Fact) bool {
 		return s.workWasted(f)
 	}
 	panic(fmt.Sprintf("ledger: unknown fact %T", f))
+}
+
+// termBegan notes a term. The first term of all says where job numbers begin:
+// a coordinator that lost its log, and whose terms are later, gives none again
+// that workers may know.
+func (s *State) termBegan(f *TermBegan) {
+	if s.term == 0 {
+		s.base = JobID(f.Term) - 1
+		s.lastJob = s.base
+	}
+	s.term = max(s.term, f.Term)
 }
 
 func (s *State) jobAdded(f *JobAdded) bool {

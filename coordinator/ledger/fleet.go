@@ -59,6 +59,22 @@ type WorkerView struct {
 	Done, Failed int64
 }
 
+// WorkerChanged tells that a worker is not as it was, for people. There may be
+// no change to see in the end.
+type WorkerChanged struct {
+	Worker WorkerID
+}
+
+func (WorkerChanged) effect() {}
+
+// Worker returns how a worker is at a time.
+func (l *Ledger) Worker(id WorkerID, at Time) (WorkerView, bool) {
+	if w := l.workers[id]; w != nil {
+		return l.workerView(w, max(at, l.now)), true
+	}
+	return WorkerView{}, false
+}
+
 // standing returns what a worker is good for.
 func (w *worker) standing() Standing {
 	switch {

@@ -62,6 +62,15 @@ func New(cfg Config, state *State, term Term, at Time) *Ledger {
 // State returns the durable part, to be encoded and not changed.
 func (l *Ledger) State() *State { return l.state }
 
+// JobBase returns what the numbers of jobs begin behind: the first one is the
+// next. It holds for the log, whoever leads.
+func (l *Ledger) JobBase() JobID {
+	if l.state.term == 0 {
+		return JobID(l.term) - 1 // as the log is about to say
+	}
+	return l.state.base
+}
+
 // Step takes what happened, at a time and with a random seed of its own, and
 // returns what to do. The slice is valid until the next Step.
 func (l *Ledger) Step(at Time, seed uint64, e Event) []Effect {

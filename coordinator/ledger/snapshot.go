@@ -39,6 +39,7 @@ func (w *wire) snapshot(s *State) {
 		w.fail()
 	}
 	num(w, &s.term)
+	num(w, &s.base)
 	num(w, &s.lastJob)
 	w.cordons(s)
 	n := len(s.order)

@@ -8,6 +8,7 @@ import (
 // State is the durable part of the ledger: what facts made of it.
 type State struct {
 	term    Term
+	base    JobID // what job numbers begin behind
 	lastJob JobID
 	jobs    map[JobID]*job
 	order   []*job // by rising number

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -21,8 +20,10 @@ import (
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/attempt"
 	"github.com/millrace/millrace/worker/exchange"
+	"github.com/millrace/millrace/worker/processor/command"
 	"github.com/millrace/millrace/worker/processor/function"
 	"github.com/millrace/millrace/worker/processor/sql"
+	"github.com/millrace/millrace/worker/roots"
 	"github.com/millrace/millrace/worker/session"
 )
 
@@ -47,8 +48,25 @@ type Config struct {
 	SpoolBytes int64
 	// Labels say which jobs it may run.
 	Labels map[string]string
+	// Zone says where it is, for people and for the choice among equals.
+	Zone string
 	// Version is its program's.
 	Version string
+	// Incarnation is the number of its process, which is higher at every start;
+	// the time of New when 0.
+	Incarnation uint64
+	// DataAddresses are where others fetch its outputs; none when nobody can.
+	DataAddresses []string
+	// Roots are the folders whose files it serves. When nil it works for its own
+	// user, who may read everything, by relative paths too.
+	Roots *roots.Roots
+	// AllowCommands are the programs that jobs may run.
+	AllowCommands command.Allowed
+	// Fetch fetches outputs of other workers; nil where there are none.
+	Fetch exchange.Fetcher
+	// DrainWithin is how long a drain that names no time waits for running
+	// batches; session.DefaultDrain when 0.
+	DrainWithin time.Duration
 	// Functions are the binary's own; none when nil.
 	Functions *function.Registry
 	// WarmSQL says that a query is expected: its engine starts at once.
@@ -59,6 +77,9 @@ type Config struct {
 	Alone bool
 	// Conn leads to the coordinator.
 	Conn grpc.ClientConnInterface
+	// Renew is called when what goes through Conn seems to get nowhere, though it
+	// is not broken: a new connection may. It may be nil, and must not block.
+	Renew func()
 	// Logger takes a line for each transition; slog's default when nil.
 	Logger *slog.Logger
 }
@@ -78,7 +99,7 @@ func (c *Config) check() error {
 	if c.Conn == nil {
 		faults = append(faults, errors.New("a worker needs a connection to its coordinator"))
 	}
-	faults = append(faults, session.Config{Slots: c.Slots}.Check())
+	faults = append(faults, session.Config{Slots: c.Slots, Drain: c.DrainWithin}.Check())
 	return errors.Join(faults...)
 }
 
@@ -96,6 +117,8 @@ type Agent struct {
 	wake    *time.Timer
 	workers sync.WaitGroup // attempts and uploads
 	leave   bool
+	refusal error // why the coordinator does not want the worker, if it said so
+	fault   error // why the worker gave up; nil when it just left
 
 	spool    *exchange.Spool
 	runner   *attempt.Runner
@@ -111,6 +134,7 @@ type Agent struct {
 // a response that has to be decoded first.
 type event struct {
 	machine  session.Event
+	refusal  error // for session.Refused
 	session  session.Number
 	response *pb.SessionResponse
 }
@@ -142,6 +166,9 @@ func New(config Config) (*Agent, error) {
 	if config.Functions == nil {
 		config.Functions, _ = function.NewRegistry()
 	}
+	if config.Incarnation == 0 {
+		config.Incarnation = uint64(time.Now().UnixNano())
+	}
 	if err := config.check(); err != nil {
 		return nil, err
 	}
@@ -152,7 +179,7 @@ func New(config Config) (*Agent, error) {
 	a := &Agent{
 		config: config, log: config.Logger, client: pb.NewWorkerServiceClient(config.Conn),
 		machine: session.New(session.Config{
-			Slots: config.Slots, Session: session.Number(time.Now().UnixNano()),
+			Slots: config.Slots, Session: session.Number(config.Incarnation), Drain: config.DrainWithin,
 		}),
 		started: time.Now(),
 		inbox:   make(chan event, inboxSize), drain: make(chan time.Duration, 1),
@@ -166,7 +193,7 @@ func New(config Config) (*Agent, error) {
 	}
 	a.runner = attempt.NewRunner(attempt.Config{
 		Worker: config.Name, Slots: config.Slots, MemoryBytes: config.MemoryBytes,
-		Spool: spool, Plan: a.plan, Steps: a.step,
+		Spool: spool, Fetch: config.Fetch, Plan: a.plan, Steps: a.step,
 	})
 	return a, nil
 }
@@ -180,9 +207,13 @@ func (a *Agent) Drain(within time.Duration) {
 	}
 }
 
-// Run takes part until the worker has drained, or until ctx ends, which stops
-// everything at once, and whose error it then returns. It returns when all that
-// it started has ended, and the spool is gone.
+// Spool is where the worker keeps its outputs.
+func (a *Agent) Spool() *exchange.Spool { return a.spool }
+
+// Run takes part until the worker has drained, until the coordinator has refused
+// it for good, or until ctx ends, which stops everything at once; the error of
+// either it then returns. It returns when all that it started has ended, and the
+// spool is gone.
 func (a *Agent) Run(parent context.Context) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer a.wake.Stop()
@@ -194,7 +225,7 @@ func (a *Agent) Run(parent context.Context) error {
 		a.wait(ctx)
 	}
 	cancel()
-	return errors.Join(parent.Err(), a.close())
+	return errors.Join(parent.Err(), a.fault, a.close())
 }
 
 // wait waits for the next thing to happen, and handles it with all else that
@@ -249,6 +280,9 @@ func (a *Agent) handle(ctx context.Context, e event) {
 	if finished, ok := input.(session.Finished); ok {
 		a.forget(finished.Outcome.Fence)
 	}
+	if e.refusal != nil {
+		a.refusal = e.refusal
+	}
 	now := session.Time(time.Since(a.started))
 	for _, effect := range a.machine.Step(now, rand.Uint64(), input) {
 		a.do(ctx, effect)
@@ -278,6 +312,8 @@ func (a *Agent) do(ctx context.Context, effect session.Effect) {
 		a.endJobs()
 	case session.Leave:
 		a.leave = true
+	case session.GiveUp:
+		a.leave, a.fault = true, a.refusal
 	case session.WakeAt:
 		a.wake.Reset(max(0, e.At.Sub(session.Time(time.Since(a.started)))))
 	default:
@@ -386,50 +422,4 @@ func (a *Agent) runs(job uint64) bool {
 		}
 	}
 	return false
-}
-
-// upload sends one output that the coordinator asked for.
-func (a *Agent) upload(ctx context.Context, send *pb.Send) {
-	defer a.workers.Done()
-	stream, err := a.client.Upload(ctx)
-	if err != nil {
-		a.log.Debug("an upload was not taken", "output", send.GetOutput().GetId(), "error", err)
-		return
-	}
-	failed := a.copyOutput(stream, send)
-	if failed != nil {
-		stream.Send(&pb.UploadRequest{Ticket: send.GetTicket(), Failure: failed}) // an error ends the stream, and shows below
-	}
-	if _, err := stream.CloseAndRecv(); err != nil {
-		a.log.Debug("an upload ended early", "output", send.GetOutput().GetId(), "error", err)
-	}
-}
-
-// uploadChunk is how many bytes of an output go in one message.
-const uploadChunk = 256 << 10
-
-func (a *Agent) copyOutput(stream grpc.ClientStreamingClient[pb.UploadRequest, pb.UploadResponse], send *pb.Send) *pb.Failure {
-	output, err := a.spool.Get(send.GetOutput())
-	if err != nil {
-		return &pb.Failure{Message: err.Error(), ExitStatus: -1}
-	}
-	defer output.Close()
-	message := &pb.UploadRequest{Ticket: send.GetTicket()}
-	buffer := make([]byte, min(uploadChunk, max(1, send.GetOutput().GetBytes())))
-	for {
-		n, err := output.Read(buffer)
-		message.Data = buffer[:n]
-		if n > 0 || message.GetTicket() != "" {
-			if stream.Send(message) != nil {
-				return nil // the receiver has ended, and says why
-			}
-			message = &pb.UploadRequest{}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return &pb.Failure{Message: fmt.Sprintf("read an output: %v", err), ExitStatus: -1}
-		}
-	}
 }

@@ -19,6 +19,7 @@ import (
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/agent"
+	"github.com/millrace/millrace/worker/processor/command"
 )
 
 // boss is the coordinator's end of sessions, led by a test.
@@ -143,7 +144,7 @@ func start(t *testing.T, change ...func(*agent.Config)) (*boss, *hand) {
 	}
 	t.Cleanup(func() { conn.Close() })
 	folder := t.TempDir()
-	config := agent.Config{Name: "w1", Slots: 2, MemoryBytes: 1 << 28, SpoolFolder: folder, Conn: conn}
+	config := agent.Config{Name: "w1", Slots: 2, MemoryBytes: 1 << 28, SpoolFolder: folder, Conn: conn, AllowCommands: command.Allowed{command.Any}}
 	for _, c := range change {
 		c(&config)
 	}

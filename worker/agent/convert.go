@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/session"
 )
@@ -24,10 +25,12 @@ func (a *Agent) learn(ctx context.Context, response *pb.SessionResponse) {
 func (a *Agent) decode(r *pb.SessionResponse) session.Response {
 	response := session.Response{
 		Grants: make([]session.Lease, len(r.GetGrants())), Acks: make([]session.Ack, len(r.GetAcks())),
-		Heartbeat: r.GetHeartbeat(), Drain: r.GetDrain(),
+		Heartbeat: r.GetHeartbeat(), Drain: r.GetDrain(), DrainWithin: r.GetDrainWithin().AsDuration(),
 	}
 	if attached := r.GetAttached(); attached != nil {
-		a.log.Debug("worker is attached", "worker", a.config.Name, "term", attached.GetTerm())
+		a.log.Info("attached", "worker", a.config.Name, "session", uint64(a.machine.Session()), "term", attached.GetTerm(),
+			"lease", attached.GetLease().AsDuration(), "heartbeat", attached.GetHeartbeat().AsDuration(),
+			"kept", len(attached.GetKeep()), "dropped", len(attached.GetDrop()), "coordinator_version", attached.GetVersion())
 		response.Attached = &session.Attached{
 			Term: session.Term(attached.GetTerm()), Lease: attached.GetLease().AsDuration(),
 			Heartbeat: attached.GetHeartbeat().AsDuration(),
@@ -73,7 +76,8 @@ func (a *Agent) encodeAttach(attach *session.Attach) *pb.Attach {
 	return &pb.Attach{
 		Worker: a.config.Name, Session: uint64(attach.Session), Slots: uint32(attach.Slots),
 		MemoryBytes: a.config.MemoryBytes, Labels: a.config.Labels, Version: a.config.Version,
-		Processors: a.processors(),
+		Processors: a.processors(), Protocol: api.Protocol, Incarnation: a.config.Incarnation, Zone: a.config.Zone,
+		DataAddresses: a.config.DataAddresses, DataRoots: a.config.Roots.Folders(),
 		Leases: mapped(attach.Leases, func(held session.Held) *pb.HeldLease {
 			lease := held.Lease.Work.(*work).lease
 			return &pb.HeldLease{Fence: lease.GetFence(), Started: held.Started, Lease: bounds(lease)}
@@ -117,7 +121,7 @@ func wireOutcome(o session.Outcome) *pb.Outcome {
 	}
 	told := body.outcome
 	wire.Fence, wire.Counters, wire.Failure = told.GetFence(), told.GetCounters(), told.GetFailure()
-	wire.Elapsed, wire.Plan = told.GetElapsed(), told.GetPlan()
+	wire.Elapsed, wire.Plan, wire.Missing = told.GetElapsed(), told.GetPlan(), told.GetMissing()
 	if o.Output.ID != "" {
 		wire.Output = told.GetOutput()
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/session"
 )
@@ -18,6 +20,7 @@ type link struct {
 	number session.Number
 	cancel context.CancelFunc
 	wake   chan struct{}
+	over   atomic.Bool // it has ended by itself
 
 	mu      sync.Mutex
 	message session.Message
@@ -28,6 +31,9 @@ type link struct {
 
 // connect opens a stream for a session, in place of the one before.
 func (a *Agent) connect(ctx context.Context, number session.Number) {
+	if a.link != nil && !a.link.over.Load() && a.config.Renew != nil {
+		a.config.Renew()
+	}
 	a.disconnect()
 	ctx, cancel := context.WithCancel(ctx)
 	l := &link{number: number, cancel: cancel, wake: make(chan struct{}, 1)}
@@ -37,11 +43,28 @@ func (a *Agent) connect(ctx context.Context, number session.Number) {
 		defer a.workers.Done()
 		defer cancel()
 		err := a.serve(ctx, l)
+		l.over.Store(true)
+		a.post(ended(number, err))
 		if ctx.Err() == nil {
-			a.log.Debug("the session broke", "worker", a.config.Name, "session", number, "error", err)
+			a.log.Info("the session broke", "worker", a.config.Name, "session", number, "error", err)
 		}
-		a.post(event{machine: session.Broken{Session: number}})
 	}()
+}
+
+// ended is what the end of a link means: it broke, or the coordinator does not
+// want the worker. A name or a certificate can be put right, a worker of another
+// kind can't.
+func ended(number session.Number, err error) event {
+	if err == nil {
+		return event{machine: session.Broken{Session: number}}
+	}
+	switch api.CodeOf(err) {
+	case api.Invalid:
+		return event{machine: session.Refused{Session: number, Final: true}, refusal: err}
+	case api.Conflict, api.Forbidden:
+		return event{machine: session.Refused{Session: number}, refusal: err}
+	}
+	return event{machine: session.Broken{Session: number}}
 }
 
 func (a *Agent) disconnect() {
@@ -57,7 +80,7 @@ const maxResponse = 1 << 30
 
 // serve opens the stream and reads it until it ends.
 func (a *Agent) serve(ctx context.Context, l *link) error {
-	stream, err := a.client.Session(ctx, grpc.MaxCallRecvMsgSize(maxResponse))
+	stream, err := a.client.Session(ctx, grpc.MaxCallRecvMsgSize(maxResponse), grpc.WaitForReady(true))
 	if err != nil {
 		return err
 	}
@@ -71,10 +94,11 @@ func (a *Agent) serve(ctx context.Context, l *link) error {
 		}
 	}
 	l.cancel()
+	wrote := <-written
 	if errors.Is(err, io.EOF) {
-		err = nil
+		err = wrote // whose own error says only that the stream has ended
 	}
-	return errors.Join(err, <-written)
+	return err
 }
 
 // write sends what gathers, until the link ends.
@@ -142,7 +166,7 @@ func (a *Agent) heartbeat(e session.SendHeartbeat) {
 	if l == nil || l.number != e.Session {
 		return
 	}
-	beat := &pb.Heartbeat{Sequence: e.Sequence}
+	beat := &pb.Heartbeat{Sequence: e.Sequence, SpoolBytes: a.spool.Used()}
 	for _, r := range a.running {
 		beat.Progress = append(beat.Progress, r.live.Progress(r.work.lease.GetFence()))
 	}

@@ -10,13 +10,12 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 	"github.com/millrace/millrace/worker/processor/command"
 	"github.com/millrace/millrace/worker/processor/function"
-	"github.com/millrace/millrace/worker/processor/sql"
 	"github.com/millrace/millrace/worker/source"
 )
 
 // processors is what this worker can run, as plans ask for it.
 func (a *Agent) processors() []string {
-	list := []string{"command"}
+	list := append(a.config.AllowCommands.Processors(), "command")
 	if duckdb.Built {
 		list = append(list, "sql")
 	}
@@ -30,8 +29,11 @@ func (a *Agent) processors() []string {
 func (a *Agent) step(job *pb.JobContext, step *pb.Step) (processor.Step, error) {
 	switch p := step.GetProcessor().(type) {
 	case *pb.Step_Sql:
-		return a.engine.Step(p.Sql, func(ctx context.Context) []string { return files(ctx, job) }), nil
+		return a.engine.Step(p.Sql, func(ctx context.Context) []string { return a.files(ctx, job) }), nil
 	case *pb.Step_Command:
+		if err := a.config.AllowCommands.Check(p.Command); err != nil {
+			return nil, err
+		}
 		return command.New(p.Command), nil
 	case *pb.Step_Function:
 		return function.New(p.Function, a.config.Functions), nil
@@ -43,9 +45,9 @@ func (a *Agent) step(job *pb.JobContext, step *pb.Step) (processor.Step, error) 
 
 // plan makes the plan of a job.
 func (a *Agent) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
-	return planner.Plan(ctx, spec, planner.Deps{
+	return planner.Plan(ctx, &pb.JobContext{Spec: spec}, planner.Deps{
 		Functions: a.config.Functions, Threads: a.config.Slots, Queries: a.engine.Planner,
-		Warm: a.engine.Warm,
+		Warm: a.engine.Warm, Roots: a.config.Roots,
 	})
 }
 
@@ -56,14 +58,14 @@ const maxFiles = 1000
 
 // files are the real paths of a job's files, as they are now; none when there
 // are very many, or some can't be found.
-func files(ctx context.Context, job *pb.JobContext) []string {
-	fragments, err := source.List(ctx, job.GetSpec().GetSource(), source.Options{})
+func (a *Agent) files(ctx context.Context, job *pb.JobContext) []string {
+	fragments, err := source.List(ctx, job.GetSpec().GetSource(), source.Options{Roots: a.config.Roots})
 	if err != nil || len(fragments) > maxFiles {
 		return nil
 	}
 	paths := make([]string, len(fragments))
 	for i, f := range fragments {
-		if paths[i], err = sql.RealPath(f.GetPath()); err != nil {
+		if paths[i], err = a.config.Roots.Real(f.GetPath()); err != nil {
 			return nil
 		}
 	}

@@ -50,6 +50,10 @@ type EndJob struct{ Job JobID }
 // Leave says that the drain is over: close the link and end.
 type Leave struct{}
 
+// GiveUp says that the coordinator does not want the worker: close the link, stop
+// what runs, and end.
+type GiveUp struct{}
+
 // WakeAt says when to call Step with Ticked if nothing else has happened. It
 // replaces the WakeAt before.
 type WakeAt struct{ At Time }
@@ -64,6 +68,7 @@ func (Resume) effect()        {}
 func (DropOutput) effect()    {}
 func (EndJob) effect()        {}
 func (Leave) effect()         {}
+func (GiveUp) effect()        {}
 func (WakeAt) effect()        {}
 
 // KillReason says why a lease is killed, which decides the class of outcome

@@ -12,6 +12,15 @@ type Opened struct{ Session Number }
 // Broken says that a link could not be made, or broke.
 type Broken struct{ Session Number }
 
+// Refused says that the coordinator broke a link since it does not want the
+// worker.
+type Refused struct {
+	Session Number
+	// Final says that it never will. Otherwise it may, once another of the same
+	// name is gone for instance.
+	Final bool
+}
+
 // Received says that the coordinator said something.
 type Received struct {
 	Session  Number
@@ -34,6 +43,7 @@ type Ticked struct{}
 
 func (Opened) event()     {}
 func (Broken) event()     {}
+func (Refused) event()    {}
 func (Received) event()   {}
 func (Finished) event()   {}
 func (DrainAsked) event() {}

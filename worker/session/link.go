@@ -18,12 +18,14 @@ const (
 
 // link is the way to the coordinator, and how long leases last.
 type link struct {
-	phase  linkPhase
-	number Number
-	tries  int  // links that failed since one worked
-	next   Time // when to try again, or to give up a link that is not attached
-	heard  Time // when the coordinator last said something
-	sent   Time // when the attach was sent
+	phase        linkPhase
+	number       Number
+	tries        int  // links that failed since one worked
+	refusedSince Time // when it was first refused since it was last attached; 0 for never
+	unwanted     bool // it is refused for good
+	next         Time // when to try again, or to give up a link that is not attached
+	heard        Time // when the coordinator last said something
+	sent         Time // when the attach was sent
 
 	lease     time.Duration // 0 until first attached
 	renewed   Time          // when what renewed the leases last was sent
@@ -47,7 +49,19 @@ func (l *link) lapsesAt() Time {
 	return l.renewed.Add(l.lease)
 }
 
-func (l *link) silentAt() Time { return l.heard.Add(MissedHeartbeats * l.heartbeat) }
+// patience is how long a link may be silent. It ends well before the leases do,
+// so that a new link can still confirm them.
+func (l *link) patience() time.Duration { return min(MissedHeartbeats*l.heartbeat, l.lease*3/4) }
+
+// silentAt is when nothing was heard for too long, or when the coordinator has
+// not answered what it should have heard, whatever else it says.
+func (l *link) silentAt() Time {
+	at := l.heard.Add(l.patience())
+	if len(l.beats) > 0 {
+		at = min(at, l.beats[0].sent.Add(max(l.patience(), l.lease*3/4)))
+	}
+	return at
+}
 
 // expireLink judges the leases first: whatever the link says later, they are
 // over once their time has passed, and only an attach can confirm them.
@@ -101,6 +115,28 @@ func (m *Machine) lost() {
 	}
 	l.tries++
 	l.next = m.now.Add(time.Duration(scramble(m.seed) % uint64(longest+1)))
+}
+
+// refused gives up the link, and the worker with it when it is refused for good,
+// or for longer than another one of its name could still hold leases.
+func (m *Machine) refused(e Refused) {
+	l := &m.link
+	if e.Session != l.number || l.phase == apart {
+		return
+	}
+	if l.refusedSince == 0 {
+		l.refusedSince = m.now
+	}
+	l.unwanted = e.Final || m.now.Sub(l.refusedSince) >= max(l.lease, m.config.GiveUpAfter)
+	m.lost()
+}
+
+func (m *Machine) leaveIfUnwanted() bool {
+	if m.link.unwanted {
+		m.left = true
+		m.do(GiveUp{})
+	}
+	return m.link.unwanted
 }
 
 // scramble spreads a seed over all bits (the finalizer of SplitMix64).
@@ -180,7 +216,7 @@ func (m *Machine) received(e Received) {
 		m.dropOutput(id)
 	}
 	if r.Drain {
-		m.startDrain(0)
+		m.startDrain(r.DrainWithin)
 	}
 	for _, job := range r.EndedJobs {
 		m.ended(job)
@@ -191,7 +227,7 @@ func (m *Machine) received(e Received) {
 // what was listed ends, and what finished meanwhile is reported.
 func (m *Machine) confirmed(a *Attached) {
 	l := &m.link
-	l.phase, l.lapsed = attached, false
+	l.phase, l.lapsed, l.refusedSince = attached, false, 0
 	l.lease, l.heartbeat = a.Lease, a.Heartbeat
 	l.renewed, l.nextBeat = l.sent, m.now.Add(a.Heartbeat)
 	for _, f := range a.Keep {

@@ -74,6 +74,8 @@ func (m *Machine) take(e Event) {
 		if e.Session == m.link.number && m.link.phase != apart {
 			m.lost()
 		}
+	case Refused:
+		m.refused(e)
 	case Received:
 		m.received(e)
 	case Finished:
@@ -98,7 +100,7 @@ func (m *Machine) proceed() {
 	m.topUp()
 	m.flush()
 	m.beat()
-	if m.leaveIfDrained() {
+	if m.leaveIfUnwanted() || m.leaveIfDrained() {
 		return
 	}
 	m.announce()

@@ -133,6 +133,8 @@ func eventOf(t *testing.T, m *Machine, words []string) Event {
 		return Ticked{}
 	case "opened":
 		return Opened{Number(number(t, words[1]))}
+	case "refused":
+		return Refused{Session: Number(number(t, words[1])), Final: len(words) > 2}
 	case "broken":
 		return Broken{Number(number(t, words[1]))}
 	case "drain":
@@ -188,7 +190,7 @@ func responseOf(t *testing.T, words []string) Response {
 		case "drop-output":
 			r.DropOutputs = append(r.DropOutputs, OutputID(value))
 		case "drain":
-			r.Drain = true
+			r.Drain, r.DrainWithin = true, time.Duration(number(t, value))*time.Second
 		case "ended":
 			r.EndedJobs = append(r.EndedJobs, JobID(number(t, value)))
 		default:
@@ -232,6 +234,8 @@ func told(e Effect) string {
 		return fmt.Sprintf("end-job %d", e.Job)
 	case Leave:
 		return "leave"
+	case GiveUp:
+		return "give up"
 	case WakeAt:
 		return fmt.Sprintf("wake at %.3g", float64(e.At)/float64(time.Second))
 	}

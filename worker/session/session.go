@@ -33,7 +33,7 @@ const (
 	// DefaultBackoff is the first reconnection's longest wait.
 	DefaultBackoff = 100 * time.Millisecond
 	// DefaultMaxBackoff is a later reconnection's longest wait.
-	DefaultMaxBackoff = 5 * time.Second
+	DefaultMaxBackoff = time.Second
 	// DefaultAttachTimeout is how long a link may take to be attached.
 	DefaultAttachTimeout = 5 * time.Second
 	// DefaultDrain is how long a drain waits for running leases.
@@ -41,6 +41,9 @@ const (
 	// DefaultLeaveAfter is how long past a drain's deadline the worker waits
 	// for killed leases to end and for outcomes to be acknowledged.
 	DefaultLeaveAfter = 2 * time.Second
+	// DefaultGiveUpAfter is how long a worker is refused for a reason that may
+	// pass before it gives up.
+	DefaultGiveUpAfter = 15 * time.Second
 	// MissedHeartbeats is how many heartbeats may go by in silence before the
 	// link is held to be dead.
 	MissedHeartbeats = 4
@@ -69,6 +72,9 @@ type Config struct {
 	Drain time.Duration
 	// LeaveAfter bounds what follows a drain's deadline.
 	LeaveAfter time.Duration
+	// GiveUpAfter is how long a worker is refused, for a reason that may pass,
+	// before it gives up; a lease's time where that is longer.
+	GiveUpAfter time.Duration
 	// Outputs are the outputs that an earlier process left in the spool.
 	Outputs []Output
 	// Bug plants faults, for the simulation's own tests.
@@ -94,6 +100,7 @@ func (c Config) Check() error {
 	negative("attach timeout", int64(c.AttachTimeout))
 	negative("drain", int64(c.Drain))
 	negative("leave after", int64(c.LeaveAfter))
+	negative("give up after", int64(c.GiveUpAfter))
 	return errors.Join(faults...)
 }
 
@@ -106,6 +113,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.AttachTimeout, DefaultAttachTimeout)
 	orElse(&c.Drain, DefaultDrain)
 	orElse(&c.LeaveAfter, DefaultLeaveAfter)
+	orElse(&c.GiveUpAfter, DefaultGiveUpAfter)
 	return c
 }
 

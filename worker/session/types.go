@@ -75,10 +75,12 @@ const (
 	Returned
 	// Cancelled was revoked; it spends no attempt.
 	Cancelled
+	// OutputMissing did not get another batch's output.
+	OutputMissing
 )
 
 var classNames = [...]string{"none", "done", "done-with-skips", "retryable", "fatal",
-	"killed-memory", "killed-time", "killed-signal", "input-gone", "returned", "cancelled"}
+	"killed-memory", "killed-time", "killed-signal", "input-gone", "returned", "cancelled", "output-missing"}
 
 // String names the class as scripts do.
 func (c Class) String() string {
@@ -193,5 +195,8 @@ type Response struct {
 	Heartbeat   uint64
 	DropOutputs []OutputID
 	Drain       bool
+	// DrainWithin is, with Drain, how long running leases may still take; the
+	// worker's own time when 0.
+	DrainWithin time.Duration
 	EndedJobs   []JobID
 }

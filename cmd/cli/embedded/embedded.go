@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/coordinator"
 	"github.com/millrace/millrace/worker/agent"
+	"github.com/millrace/millrace/worker/processor/command"
 	"github.com/millrace/millrace/worker/processor/function"
 )
 
@@ -101,8 +102,8 @@ func (c *Cluster) join(config Config) error {
 	}
 	c.Client = api.NewClient(forClient)
 	hand, err := agent.New(agent.Config{
-		Alone: true,
-		Name:  fmt.Sprintf("embedded-%d", os.Getpid()), Slots: config.Slots,
+		Alone: true, AllowCommands: command.Allowed{command.Any},
+		Name: fmt.Sprintf("embedded-%d", os.Getpid()), Slots: config.Slots,
 		MemoryBytes: config.MemoryBytes, SpoolFolder: config.Folder, Labels: config.Labels,
 		WarmSQL: config.WarmSQL, Version: config.Version, Functions: config.Functions, Conn: forWorker, Logger: config.Logger,
 	})

@@ -12,6 +12,8 @@ import (
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor/function"
 	"github.com/millrace/millrace/worker/processor/sql"
+	"github.com/millrace/millrace/worker/roots"
+	"github.com/millrace/millrace/worker/sink"
 	"github.com/millrace/millrace/worker/source"
 )
 
@@ -34,18 +36,24 @@ type Deps struct {
 	// Warm is called where several batches will run queries, before planning
 	// asks its own; it may be nil.
 	Warm func()
-	// Source says how files are opened.
-	Source source.Options
+	// Roots are the folders whose files may be read and written; all when nil.
+	Roots *roots.Roots
 }
 
-// Plan makes the plan of a job. An error that another try would meet again is a
-// *processor.Failure of class FATAL, in a sentence that says what to do.
-func Plan(ctx context.Context, spec *pb.JobSpec, deps Deps) (*pb.Plan, error) {
-	deps.Source.Threads = deps.Threads
+// Plan makes the plan of a job, and marks the folder of its sink. An error that another try would meet again is a
+// *processor.Failure of class FATAL, in a sentence that says what to do; one
+// that a worker which sees other files may not meet is of class INPUT_GONE.
+func Plan(ctx context.Context, job *pb.JobContext, deps Deps) (*pb.Plan, error) {
 	if deps.Queries == nil {
 		deps.Queries = sql.OpenPlanner
 	}
-	p := &planner{spec: spec, deps: deps, plan: &pb.Plan{}}
+	p := &planner{
+		spec: job.GetSpec(), jobID: job.GetJobId(), deps: deps, plan: &pb.Plan{},
+		source: source.Options{Roots: deps.Roots, Threads: deps.Threads},
+	}
+	if p.spec.GetSink().GetFiles() != nil {
+		p.folder = sink.In(deps.Roots, job)
+	}
 	defer p.close()
 	if err := p.make(ctx); err != nil {
 		return nil, failure(err)

@@ -98,7 +98,7 @@ func planText(t *testing.T, job string) string {
 		t.Fatal(err)
 	}
 	folder, _ := os.Getwd()
-	plan, err := Plan(t.Context(), spec, Deps{Functions: functions(t), Threads: 2})
+	plan, err := Plan(t.Context(), &pb.JobContext{Spec: spec, JobId: "job"}, Deps{Functions: functions(t), Threads: 2})
 	text := ""
 	var failed *processor.Failure
 	switch {

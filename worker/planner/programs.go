@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
-	"github.com/millrace/millrace/worker/processor/command"
 	"github.com/millrace/millrace/worker/processor/function"
 )
 
@@ -16,14 +16,15 @@ func (b *builder) addCommand(s *pb.Stage) error {
 	argv := []string{"/bin/sh", "-c", s.GetCommand()}
 	if !options.GetShell() {
 		var err error
-		if argv, err = command.Split(s.GetCommand()); err != nil {
+		if argv, err = api.SplitCommand(s.GetCommand()); err != nil {
 			return processor.Fatal("stage %s: %v", b.name, err)
 		}
 	}
 	b.open()
 	b.visible = b.visible || !b.lone // else the source is cut for others
 	b.flow = flow{format: options.GetOutputFormat()}
-	b.add(&pb.Step{Processor: &pb.Step_Command{Command: &pb.CommandStep{Argv: argv, Options: options}}}, "command")
+	step := &pb.CommandStep{Argv: argv, Options: options}
+	b.add(&pb.Step{Processor: &pb.Step_Command{Command: step}}, "command")
 	return nil
 }
 

@@ -25,8 +25,14 @@ const (
 // planner is a plan in the making.
 type planner struct {
 	spec *pb.JobSpec
+	// jobID is the job's identifier.
+	jobID string
 	deps Deps
 	plan *pb.Plan
+	// source says how files are reached.
+	source source.Options
+	// folder is the sink's; nil where there is none.
+	folder *sink.Folder
 	// queries is opened when the first query is planned.
 	queries *sql.Planner
 	// sniffed is how the source is written.
@@ -58,10 +64,13 @@ func failure(err error) error {
 		return known
 	}
 	var problem *source.Problem
-	if errors.As(err, &problem) {
-		return processor.Fatal("%v", problem)
+	switch {
+	case !errors.As(err, &problem):
+		return err
+	case problem.Elsewhere():
+		return processor.InputGone("%v", problem)
 	}
-	return err
+	return processor.Fatal("%v", problem)
 }
 
 // make makes the plan. What is cheap to refuse is refused first.
@@ -78,31 +87,43 @@ func (p *planner) make(ctx context.Context) error {
 	if err := p.buildStages(ctx); err != nil {
 		return err
 	}
-	return p.index(ctx)
+	if err := p.index(ctx); err != nil {
+		return err
+	}
+	return p.markFolder()
 }
 
 // checkFolder refuses an output folder that may not be written to.
 func (p *planner) checkFolder() error {
-	if files := p.spec.GetSink().GetFiles(); files != nil {
-		return sink.CheckEmpty(files)
+	if p.folder == nil {
+		return nil
 	}
-	return nil
+	return p.folder.Check()
+}
+
+// markFolder leaves in the output folder what other workers know it by. It is
+// done last: a job that can't be planned leaves nothing behind.
+func (p *planner) markFolder() (err error) {
+	if p.folder != nil && p.jobID != "" {
+		p.plan.SinkMarker, err = p.folder.Mark()
+	}
+	return err
 }
 
 // readSource lists and sniffs the source.
 func (p *planner) readSource(ctx context.Context) error {
-	fragments, err := source.List(ctx, p.spec.GetSource(), p.deps.Source)
+	fragments, err := source.List(ctx, p.spec.GetSource(), p.source)
 	if err != nil {
 		return err
 	}
-	if p.sniffed, err = source.Sniff(ctx, p.spec.GetSource(), fragments, p.deps.Source); err != nil {
+	if p.sniffed, err = source.Sniff(ctx, p.spec.GetSource(), fragments, p.source); err != nil {
 		return err
 	}
 	p.plan.Fragments = fragments
 	p.plan.Format, p.plan.Csv, p.plan.Columns = p.sniffed.Format, p.sniffed.Csv, p.sniffed.Columns
 	p.plan.Notes = p.sniffed.Notes
-	if files := p.spec.GetSink().GetFiles(); files != nil {
-		return sink.CheckInputs(files, fragments)
+	if p.folder != nil {
+		return p.folder.CheckInputs(fragments)
 	}
 	return nil
 }
@@ -123,7 +144,7 @@ func (p *planner) typeColumns(ctx context.Context) error {
 			p.plan.Notes = append(p.plan.Notes, "no file has a line: the input is an empty table with the column column0")
 			return nil
 		}
-		sample, err := source.Sample(ctx, p.spec.GetSource(), p.sniffed, p.plan.GetFragments(), sampleBytes, p.deps.Source)
+		sample, err := source.Sample(ctx, p.spec.GetSource(), p.sniffed, p.plan.GetFragments(), sampleBytes, p.source)
 		if err != nil {
 			return err
 		}
@@ -132,7 +153,11 @@ func (p *planner) typeColumns(ctx context.Context) error {
 			return err
 		}
 	case pb.Format_FORMAT_PARQUET:
-		if p.plan.Columns, err = engine.DescribeParquet(ctx, paths(p.plan.GetFragments())); err != nil {
+		files, err := p.paths()
+		if err != nil {
+			return err
+		}
+		if p.plan.Columns, err = engine.DescribeParquet(ctx, files); err != nil {
 			return err
 		}
 	case pb.Format_FORMAT_LINES:
@@ -152,17 +177,25 @@ func columnNames(columns []*pb.Column) []string {
 	return names
 }
 
-// paths are the fragments' files, each once.
-func paths(fragments []*pb.Fragment) []string {
+// paths are the fragments' files, each once, as DuckDB may open them.
+func (p *planner) paths() ([]string, error) {
 	var list []string
 	seen := map[string]bool{}
-	for _, f := range fragments {
-		if !seen[f.GetPath()] {
-			seen[f.GetPath()] = true
-			list = append(list, f.GetPath())
+	for _, f := range p.plan.GetFragments() {
+		path := f.GetPath()
+		if seen[path] {
+			continue
 		}
+		seen[path] = true
+		if !p.deps.Roots.Plain() {
+			var err error
+			if path, err = p.deps.Roots.Real(path); err != nil {
+				return nil, processor.InputGone("%v", err)
+			}
+		}
+		list = append(list, path)
 	}
-	return list
+	return list, nil
 }
 
 // index finds where files may be cut, for those that will be.
@@ -182,5 +215,5 @@ func (p *planner) index(ctx context.Context) error {
 	if cut.GetWholeFiles() || request.EveryRecords == 0 && p.plan.GetFormat() != pb.Format_FORMAT_CSV {
 		return nil
 	}
-	return source.Index(ctx, p.worthIndexing(cut), request, p.deps.Source)
+	return source.Index(ctx, p.worthIndexing(cut), request, p.source)
 }

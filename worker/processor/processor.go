@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -62,6 +63,12 @@ type Part struct {
 	Bytes int64
 	// Whole says that the part is all of its file.
 	Whole bool
+
+	// File opens the whole file of which the part is one, for who reads it by
+	// itself; Real is its path without links, for who opens it by that. Both see
+	// to it that the worker serves it. Nil where there is no file.
+	File func() (*os.File, error)
+	Real func() (string, error)
 
 	// Open streams the part's text: whole records only, decompressed, each
 	// ended by a newline but for the last one, without the header line of CSV

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/millrace/millrace/identity"
 	"github.com/millrace/millrace/worker/processor/function"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	GossipKeyFile string
 	// GossipProfile is lan, wan or local; chosen from the address when empty.
 	GossipProfile string
+	// TLS are the files of its certificate; plain when empty.
+	TLS identity.Files
 	// Insecure allows to be reached from elsewhere without TLS or a gossip key.
 	Insecure bool
 	// Slots is how many batches run at once.

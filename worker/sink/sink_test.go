@@ -12,16 +12,25 @@ import (
 	"github.com/millrace/millrace/worker/sink"
 )
 
+// in is a sink of files without a marker.
+func in(files *pb.FileSink) *sink.Folder {
+	return sink.In(nil, &pb.JobContext{JobId: "job", Spec: &pb.JobSpec{Sink: &pb.Sink{Files: files}}, Plan: &pb.Plan{ResultFormat: pb.Format_FORMAT_CSV}})
+}
+
+func checkEmpty(files *pb.FileSink) error { return in(files).Check() }
+
 func folder(t *testing.T, overwrite bool) (*sink.Folder, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "out")
-	spec := &pb.Sink{Files: &pb.FileSink{Folder: path, Overwrite: overwrite}}
-	return sink.For(spec, pb.Format_FORMAT_CSV, "job"), path
+	return in(&pb.FileSink{Folder: path, Overwrite: overwrite}), path
 }
 
 func write(t *testing.T, f *sink.Folder, attempt, text string) *pb.OutputRef {
 	t.Helper()
-	w := f.Create(1, "w", attempt)
+	w, err := f.Begin(1, "w", attempt)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +107,11 @@ func TestCommitSaysWhatIsGone(t *testing.T) {
 
 func TestEmptyOutputMakesNoFile(t *testing.T) {
 	f, path := folder(t, false)
-	if ref, err := f.Create(1, "w", "0-1").Finish(); ref != nil || err != nil {
+	w, err := f.Begin(1, "w", "0-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ref, err := w.Finish(); ref != nil || err != nil {
 		t.Fatalf("Finish = %v, %v; want nothing", ref, err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -119,14 +132,14 @@ func TestDiscardLeavesNothing(t *testing.T) {
 
 func TestCheckEmpty(t *testing.T) {
 	dir := t.TempDir()
-	if err := sink.CheckEmpty(&pb.FileSink{Folder: filepath.Join(dir, "none")}); err != nil {
+	if err := checkEmpty(&pb.FileSink{Folder: filepath.Join(dir, "none")}); err != nil {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 	os.WriteFile(filepath.Join(dir, "x"), nil, 0o644)
-	if err := sink.CheckEmpty(&pb.FileSink{Folder: dir}); err == nil {
+	if err := checkEmpty(&pb.FileSink{Folder: dir}); err == nil {
 		t.Error("a folder with a file was taken")
 	}
-	if err := sink.CheckEmpty(&pb.FileSink{Folder: dir, Overwrite: true}); err != nil {
+	if err := checkEmpty(&pb.FileSink{Folder: dir, Overwrite: true}); err != nil {
 		t.Errorf("overwrite: %v", err)
 	}
 }
@@ -142,7 +155,7 @@ func TestDiscardTouchesNothingOfTheUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{file, empty, link} {
-		f := sink.For(&pb.Sink{Files: &pb.FileSink{Folder: path}}, pb.Format_FORMAT_CSV, "job")
+		f := in(&pb.FileSink{Folder: path})
 		if err := f.Discard(); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -164,7 +177,7 @@ func TestCheckFolderThatIsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, overwrite := range []bool{false, true} {
-		if err := sink.CheckEmpty(&pb.FileSink{Folder: file, Overwrite: overwrite}); err == nil {
+		if err := checkEmpty(&pb.FileSink{Folder: file, Overwrite: overwrite}); err == nil {
 			t.Errorf("overwrite %t: a file was taken for a folder", overwrite)
 		}
 	}
@@ -180,7 +193,7 @@ func TestCheckInputs(t *testing.T) {
 	}
 	input := []*pb.Fragment{{Path: filepath.Join(dir, "in", "a.csv")}}
 	for folder, fine := range map[string]bool{"in": false, "link": false, ".": false, "i": true, "in/b": true} {
-		err := sink.CheckInputs(&pb.FileSink{Folder: filepath.Join(dir, folder), Overwrite: true}, input)
+		err := in(&pb.FileSink{Folder: filepath.Join(dir, folder), Overwrite: true}).CheckInputs(input)
 		if (err == nil) != fine {
 			t.Errorf("%s: %v", folder, err)
 		}

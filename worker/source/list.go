@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/roots"
 )
 
 // MaxFragments is how many fragments a source may have.
@@ -40,7 +41,7 @@ func List(ctx context.Context, src *pb.Source, o Options) ([]*pb.Fragment, error
 	case src.GetStdin():
 		return nil, &Problem{Kind: Unsupported, Path: "-", Text: "standard input reaches workers as a file only"}
 	case len(src.GetFiles()) == 0:
-		return nil, &Problem{Kind: NoMatch, Path: "source", Text: "names no files, records or range"}
+		return nil, &Problem{Kind: Malformed, Path: "source", Text: "names no files, records or range"}
 	}
 	return listFiles(ctx, src.GetFiles(), o)
 }
@@ -67,7 +68,7 @@ func recordsFragment(n int64) *pb.Fragment {
 }
 
 func listFiles(ctx context.Context, entries []string, o Options) ([]*pb.Fragment, error) {
-	l := &lister{ctx: ctx, explicit: map[string]bool{}}
+	l := &lister{ctx: ctx, roots: o.Roots, explicit: map[string]bool{}}
 	for _, entry := range entries {
 		if err := l.entry(entry); err != nil {
 			return nil, err
@@ -79,6 +80,7 @@ func listFiles(ctx context.Context, entries []string, o Options) ([]*pb.Fragment
 // lister gathers the files of a source.
 type lister struct {
 	ctx   context.Context
+	roots *roots.Roots
 	files []found
 	// explicit has every file found so far, and whether it was named itself.
 	explicit map[string]bool
@@ -92,24 +94,27 @@ type found struct {
 
 func (l *lister) entry(entry string) error {
 	if entry == "" {
-		return &Problem{Kind: NoMatch, Path: `""`, Text: "an empty path names nothing"}
+		return &Problem{Kind: Malformed, Path: `""`, Text: "an empty path names nothing"}
+	}
+	if err := l.roots.Check(entry); err != nil {
+		return outside(entry, err)
 	}
 	path, err := filepath.Abs(entry)
 	if err != nil {
 		return &Problem{Kind: Unreadable, Path: entry, Text: "can't be made absolute", Err: err}
 	}
-	info, err := os.Stat(path)
+	info, err := l.roots.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
 		return l.folder(path, entry)
 	case err == nil:
 		return l.named(path, info)
+	case hasMeta(entry) && (missing(err) || isOutside(err)):
+		return l.pattern(entry)
 	case !missing(err):
 		return unreadable(entry, err)
-	case hasMeta(entry):
-		return l.pattern(entry)
 	}
-	if _, err := os.Lstat(path); err == nil {
+	if _, err := l.roots.Lstat(path); err == nil {
 		return &Problem{Kind: Unreadable, Path: entry, Text: "is a link to nothing"}
 	}
 	return &Problem{Kind: NoMatch, Path: entry, Text: "no such file or folder"}
@@ -122,7 +127,24 @@ func missing(err error) bool {
 		errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL)
 }
 
+func isOutside(err error) bool {
+	var out *roots.Outside
+	return errors.As(err, &out)
+}
+
+// outside is about a path that is not served.
+func outside(path string, err error) *Problem {
+	kind := Outside
+	if !filepath.IsAbs(path) {
+		kind = Unsupported // for no worker would it be another
+	}
+	return &Problem{Kind: kind, Path: path, Text: "can't be used", Err: err}
+}
+
 func unreadable(path string, err error) *Problem {
+	if isOutside(err) {
+		return outside(path, err)
+	}
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		err = pe.Err // the path is said already
@@ -153,7 +175,7 @@ func (l *lister) hit(path string) {
 }
 
 func (l *lister) folder(path, entry string) error {
-	w := walker{ctx: l.ctx}
+	w := walker{ctx: l.ctx, roots: l.roots}
 	if err := w.tree(path, nil); err != nil {
 		return err
 	}
@@ -180,7 +202,7 @@ func (l *lister) fragments(threads int) ([]*pb.Fragment, error) {
 	err := each(l.ctx, len(l.files), threads, func(i int) error {
 		f := l.files[i]
 		if f.info == nil {
-			info, err := os.Stat(f.path)
+			info, err := l.roots.Stat(f.path)
 			if err != nil {
 				return unreadable(f.path, err)
 			}

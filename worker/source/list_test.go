@@ -83,7 +83,7 @@ func TestListProblems(t *testing.T) {
 	}
 	for entry, want := range map[string]ProblemKind{
 		"missing.csv": NoMatch, "*.json": NoMatch, "nothere/**/*.csv": NoMatch, "full": NoMatch,
-		"[": NoMatch, "a.csv/b": NoMatch, "": NoMatch, "dangling": Unreadable, "/dev/null": Unsupported,
+		"[": Malformed, "a.csv/b": NoMatch, "": Malformed, "dangling": Unreadable, "/dev/null": Unsupported,
 		strings.Repeat("x", 5000): NoMatch,
 	} {
 		_, err := listed(t, entry)

@@ -36,6 +36,8 @@ func openError(f *pb.Fragment, err error) error {
 		cause = pe.Err
 	}
 	switch {
+	case isOutside(err):
+		return processor.InputGone("%v", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return gone(f, "is no longer there")
 	case errors.Is(err, fs.ErrPermission):

@@ -6,13 +6,16 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/roots"
 )
 
 // A File is an opened input. *os.File is one.
@@ -22,23 +25,23 @@ type File interface {
 	Stat() (os.FileInfo, error)
 }
 
-// Opener opens a file of a source. Every file that this package reads is
-// opened by it, so that there is one place to say what may be read.
-type Opener func(path string) (File, error)
-
 // Options says how a source is reached.
 type Options struct {
-	// Open opens files; plainly when nil.
-	Open Opener
+	// Roots are the door through which every file is listed and opened; all
+	// files when nil.
+	Roots *roots.Roots
 	// Threads that may work at once; as many as there are cores when 0.
 	Threads int
 }
 
 func (o Options) open(path string) (File, error) {
-	if o.Open != nil {
-		return o.Open(path)
+	if o.Roots.Plain() {
+		if err := o.Roots.Check(path); err != nil {
+			return nil, err
+		}
+		return openFile(path)
 	}
-	return openFile(path)
+	return o.Roots.Open(path)
 }
 
 func (o Options) threads() int {
@@ -67,8 +70,11 @@ type ProblemKind int
 
 // The kinds of problems.
 const (
-	// NoMatch is a pattern or path that names nothing.
+	// NoMatch is a pattern or path that names nothing here; another worker may
+	// see more.
 	NoMatch ProblemKind = iota
+	// Outside is a path that this worker does not serve; another may.
+	Outside
 	// Unreadable is a file or folder that can't be opened or read.
 	Unreadable
 	// Conflict is two files that can't be of one source.
@@ -79,8 +85,17 @@ const (
 	Unsupported
 )
 
+// Elsewhere says that another worker, which sees other files, may not have the
+// problem.
+func (p *Problem) Elsewhere() bool {
+	return p.Kind == NoMatch || p.Kind == Outside || errors.Is(p.Err, fs.ErrNotExist)
+}
+
 // Error is a sentence that names what it is about.
 func (p *Problem) Error() string {
+	if p.Kind == Outside {
+		return p.Err.Error() // which names the path
+	}
 	if p.Err != nil {
 		return fmt.Sprintf("%s: %s: %v", p.Path, p.Text, p.Err)
 	}

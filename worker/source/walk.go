@@ -11,11 +11,14 @@ import (
 	"syscall"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/millrace/millrace/worker/roots"
 )
 
 // walker gathers the files below a folder, or those that a pattern matches.
 type walker struct {
 	ctx   context.Context
+	roots *roots.Roots
 	files []string
 }
 
@@ -40,14 +43,14 @@ func (w *walker) enter(path string, up *trail) ([]os.DirEntry, *trail, error) {
 	if err := w.ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	info, err := os.Stat(path)
+	info, err := w.roots.Stat(path)
 	if err != nil {
 		return nil, nil, unreadable(path, err)
 	}
 	if up.holds(info) {
 		return nil, up, nil
 	}
-	entries, err := os.ReadDir(path)
+	entries, err := w.roots.ReadDir(path)
 	if err != nil {
 		return nil, nil, unreadable(path, err)
 	}
@@ -56,10 +59,10 @@ func (w *walker) enter(path string, up *trail) ([]os.DirEntry, *trail, error) {
 
 // kind of an entry: a file, a folder, or nothing to be read. Links are
 // followed; one that only leads to itself is nothing.
-func kind(path string, e os.DirEntry) (file, folder bool, err error) {
+func (w *walker) kind(path string, e os.DirEntry) (file, folder bool, err error) {
 	mode := e.Type()
 	if mode&fs.ModeSymlink != 0 {
-		info, err := os.Stat(path)
+		info, err := w.roots.Stat(path)
 		if errors.Is(err, syscall.ELOOP) {
 			return false, false, nil
 		}
@@ -92,7 +95,7 @@ func (w *walker) tree(path string, up *trail) error {
 
 // leaf adds a file, or all that a folder holds.
 func (w *walker) leaf(path string, e os.DirEntry, here *trail) error {
-	file, folder, err := kind(path, e)
+	file, folder, err := w.kind(path, e)
 	switch {
 	case err != nil:
 		return err
@@ -111,9 +114,9 @@ func hasMeta(path string) bool { return strings.ContainsAny(path, `*?[{\`) }
 // stands for all files in it, as it would on a shell's command line.
 func (l *lister) pattern(pattern string) error {
 	if !doublestar.ValidatePattern(pattern) {
-		return &Problem{Kind: NoMatch, Path: pattern, Text: "no such file, and not a pattern: check its brackets and braces"}
+		return &Problem{Kind: Malformed, Path: pattern, Text: "no such file, and not a pattern: check its brackets and braces"}
 	}
-	w := walker{ctx: l.ctx}
+	w := walker{ctx: l.ctx, roots: l.roots}
 	for _, p := range braces(pattern) {
 		if err := w.glob(p); err != nil {
 			return err
@@ -183,9 +186,13 @@ func (w *walker) match(path string, parts []string, up *trail) error {
 	return nil
 }
 
-// step follows a part without wildcards, whether or not it is there.
+// step follows a part without wildcards, whether or not it is there. Only the
+// last of several is looked at: those around a root are not to be seen.
 func (w *walker) step(path string, parts []string) error {
-	info, err := os.Stat(path)
+	if len(parts) > 0 && !hasMeta(parts[0]) {
+		return w.step(filepath.Join(path, parts[0]), parts[1:])
+	}
+	info, err := w.roots.Stat(path)
 	switch {
 	case err != nil && missing(err):
 		return nil
@@ -214,7 +221,7 @@ func (w *walker) matchEntry(dir string, e os.DirEntry, parts []string, here *tra
 	if len(parts) == 1 {
 		return w.leaf(path, e, here)
 	}
-	if _, folder, err := kind(path, e); err != nil || !folder {
+	if _, folder, err := w.kind(path, e); err != nil || !folder {
 		return err
 	}
 	if parts[0] == "**" {

@@ -84,10 +84,10 @@ func textOf(ctx context.Context, a *processor.Attempt, in processor.Input, want 
 // openWhole opens the one file that a batch is, if the program can read it as
 // it lies there.
 func (i *input) openWhole(ctx context.Context, part processor.Part, header bool) error {
-	if !part.Whole || part.Name == "" || part.Open == nil || compressed(part.Name) {
+	if !part.Whole || part.File == nil || part.Open == nil || compressed(part.Name) {
 		return nil
 	}
-	file, err := os.Open(part.Name)
+	file, err := part.File()
 	if err != nil {
 		return nil // the source says what is wrong
 	}

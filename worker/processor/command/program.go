@@ -54,7 +54,7 @@ func shorten(text string) string {
 // lookUp finds a program's executable.
 func lookUp(argv []string) (string, error) {
 	if len(argv) == 0 {
-		return "", processor.Fatal("%v", errNoCommand)
+		return "", processor.Fatal("the command is empty")
 	}
 	path, err := exec.LookPath(argv[0])
 	switch {

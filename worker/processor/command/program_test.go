@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
 )
@@ -197,7 +198,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestWithoutShellNothingIsExpanded(t *testing.T) {
-	argv, err := Split(`echo $HOME '*' a|b`)
+	argv, err := api.SplitCommand(`echo $HOME '*' a|b`)
 	if err != nil {
 		t.Fatal(err)
 	}

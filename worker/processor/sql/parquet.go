@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -72,7 +71,7 @@ type opened struct {
 func (r *run) resolve() ([]opened, error) {
 	files := make([]opened, len(r.in.Parts))
 	for i, part := range r.in.Parts {
-		path, err := RealPath(part.Path)
+		path, err := part.Real()
 		var info os.FileInfo
 		if err == nil {
 			info, err = os.Stat(path)
@@ -83,15 +82,6 @@ func (r *run) resolve() ([]opened, error) {
 		files[i] = opened{part.Name, path, info}
 	}
 	return files, nil
-}
-
-// RealPath is the path of a file with its symbolic links resolved.
-func RealPath(path string) (string, error) {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(path)
 }
 
 // changed is a failure if the file is another one now.

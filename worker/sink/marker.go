@@ -1,0 +1,85 @@
+package sink
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/millrace/millrace/worker/processor"
+)
+
+// Mark makes the folder, with the one where attempts write and the marker in
+// that, and tells what the marker says. Done again it tells the same: of several
+// who plan a job the first one's marker stays.
+func (f *Folder) Mark() (string, error) {
+	if err := f.roots.Check(f.path); err != nil {
+		return "", f.unusable("can't be used", err)
+	}
+	if said, err := f.roots.ReadFile(f.markerPath()); err == nil {
+		return string(said), nil
+	}
+	marker := strings.ToLower(rand.Text())
+	fresh := f.aside + "." + marker
+	err := f.makeMarked(fresh, marker)
+	if err == nil {
+		err = f.roots.Rename(fresh, f.aside) // fails where another was first
+	}
+	if err == nil {
+		return marker, nil
+	}
+	failed := errors.Join(err, f.roots.RemoveAll(fresh))
+	if said, err := f.roots.ReadFile(f.markerPath()); err == nil {
+		return string(said), nil
+	}
+	return "", f.unusable("can't be made", failed)
+}
+
+func (f *Folder) markerPath() string { return filepath.Join(f.aside, markerName) }
+
+// makeMarked makes the folder where attempts write, under another name.
+func (f *Folder) makeMarked(aside, marker string) error {
+	_, before := f.roots.Stat(f.path)
+	if err := f.roots.MkdirAll(aside); err != nil {
+		return err
+	}
+	if errors.Is(before, fs.ErrNotExist) {
+		if err := f.roots.WriteFile(filepath.Join(aside, madeMark), nil); err != nil {
+			return err
+		}
+	}
+	return f.roots.WriteFile(filepath.Join(aside, markerName), []byte(marker))
+}
+
+// seen fails when this worker does not see the folder that was planned.
+func (f *Folder) seen() error {
+	if f.marker == "" {
+		return nil
+	}
+	said, err := f.roots.ReadFile(f.markerPath())
+	switch {
+	case err == nil && string(said) == f.marker:
+		return nil
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return processor.InputGone("this worker does not see the marker of the job in the output folder %s: "+
+			"the folder must be on a file system that all workers share", f.path)
+	}
+	return f.unusable("can't be used", err)
+}
+
+// strays are what those left who made a marker too late.
+func (f *Folder) strays() ([]string, error) {
+	entries, err := f.roots.ReadDir(f.path)
+	if err != nil {
+		return nil, fmt.Errorf("look into the output folder: %w", err)
+	}
+	var strays []string
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), filepath.Base(f.aside)+".") {
+			strays = append(strays, filepath.Join(f.path, entry.Name()))
+		}
+	}
+	return strays, nil
+}

@@ -1,0 +1,166 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// resolveTimeout is how long a name may take to resolve.
+const resolveTimeout = 3 * time.Second
+
+// Resolver finds the addresses of a host.
+type Resolver func(ctx context.Context, host string) ([]netip.Addr, error)
+
+// resolve asks r, or the system when that is nil; an address stands for itself.
+func (r Resolver) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	if r == nil {
+		r = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	found, err := r(ctx, host)
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found, err
+}
+
+// splitAddress takes "host:port" apart.
+func splitAddress(address string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is not HOST:PORT (an IPv6 address goes in brackets)", address)
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is not HOST:PORT: the port is a number up to 65535", address)
+	}
+	return host, uint16(n), nil
+}
+
+// splitAdvertise takes "host:port" or "host" apart; port 0 means the one that
+// is listened on.
+func splitAdvertise(advertise string) (host string, port uint16, err error) {
+	if _, err := netip.ParseAddr(advertise); err == nil {
+		return advertise, 0, nil
+	}
+	if _, _, err := net.SplitHostPort(advertise); err != nil {
+		return advertise, 0, nil
+	}
+	return splitAddress(advertise)
+}
+
+// AdvertisedHost is the host at which others reach a server that listens on
+// bind ("host:port"): that of advertise ("host" or "host:port") when given, else
+// bind's own unless that means every address of the machine, else the address
+// from which the first of join is reached, else a private address of this
+// machine. No packet is sent, but names are resolved.
+func AdvertisedHost(ctx context.Context, advertise, bind string, join []string) (string, error) {
+	return Resolver(nil).advertisedHost(ctx, advertise, bind, join)
+}
+
+func (r Resolver) advertisedHost(ctx context.Context, advertise, bind string, join []string) (string, error) {
+	if advertise != "" {
+		host, _, err := splitAdvertise(advertise)
+		if err == nil && host == "" {
+			err = fmt.Errorf("%q names no host", advertise)
+		}
+		return host, err
+	}
+	host, _, err := splitAddress(bind)
+	if err != nil {
+		return "", err
+	}
+	if !everyAddress(host) {
+		return host, nil
+	}
+	for _, j := range join {
+		if a, ok := r.reachedFrom(ctx, j); ok {
+			return a.String(), nil
+		}
+	}
+	return ownAddress().String(), nil
+}
+
+// everyAddress says whether listening on host means every address.
+func everyAddress(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}
+
+// reachedFrom is the address from which this machine reaches another: what the
+// kernel's routes say, without a packet.
+func (r Resolver) reachedFrom(ctx context.Context, join string) (netip.Addr, bool) {
+	host, port, err := splitAddress(join)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	found, _ := r.resolve(ctx, host)
+	for _, a := range found {
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, max(port, 1))))
+		if err != nil {
+			continue
+		}
+		from := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+		c.Close()
+		return from.Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}
+
+// ownAddress is the address by which other machines most likely reach this one:
+// a private one rather than a public one, IPv4 rather than IPv6, loopback when
+// there is no other.
+func ownAddress() netip.Addr {
+	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && rank(p.Addr()) > rank(best) {
+			best = p.Addr()
+		}
+	}
+	return best
+}
+
+func rank(a netip.Addr) int {
+	n := 0
+	if !a.IsGlobalUnicast() {
+		return n
+	}
+	n += 4
+	if a.IsPrivate() {
+		n += 2
+	}
+	if a.Is4() {
+		n++
+	}
+	return n
+}
+
+// pick is the address of a host that goes with where is listened: of the same
+// family where that is known.
+func (r Resolver) pick(ctx context.Context, host string, bind netip.Addr) (netip.Addr, error) {
+	found, err := r.resolve(ctx, host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if len(found) == 0 {
+		return netip.Addr{}, fmt.Errorf("%s has no address", host)
+	}
+	same := func(a netip.Addr) bool { return a.Is4() == bind.Is4() }
+	if i := slices.IndexFunc(found, same); bind.IsValid() && !bind.IsUnspecified() && i >= 0 {
+		return found[i], nil
+	}
+	return found[0], nil
+}

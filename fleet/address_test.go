@@ -1,0 +1,80 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+)
+
+func TestAdvertisedHost(t *testing.T) {
+	var resolve Resolver = func(_ context.Context, host string) ([]netip.Addr, error) {
+		if host == "here.example" {
+			return []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.9")}, nil
+		}
+		return nil, errors.New("no such host")
+	}
+	for _, c := range []struct {
+		advertise, bind string
+		join            []string
+		want            string
+	}{
+		{"10.1.2.3:7", ":0", nil, "10.1.2.3"},
+		{"10.1.2.3", ":0", nil, "10.1.2.3"},
+		{"worker.example:7", "127.0.0.1:0", nil, "worker.example"},
+		{"fd00::7", ":0", nil, "fd00::7"},
+		{"[fd00::7]:7", ":0", nil, "fd00::7"},
+		{"", "127.0.0.5:0", []string{"10.9.9.9:7"}, "127.0.0.5"},
+		{"", "host.example:0", nil, "host.example"},
+		{"", "0.0.0.0:0", []string{"127.0.0.1:7"}, "127.0.0.1"},
+		{"", ":0", []string{"nowhere.example:7", "here.example:7"}, "127.0.0.1"},
+		{"", "[::]:0", []string{"127.0.0.1:7"}, "127.0.0.1"},
+	} {
+		if got, err := resolve.advertisedHost(t.Context(), c.advertise, c.bind, c.join); err != nil || got != c.want {
+			t.Errorf("%q on %s to %v: %s, %v; want %s", c.advertise, c.bind, c.join, got, err, c.want)
+		}
+	}
+	for _, bad := range [][2]string{{":7", ":0"}, {"", "nowhere"}, {"h:99999", ":0"}} {
+		if got, err := resolve.advertisedHost(t.Context(), bad[0], bad[1], nil); err == nil {
+			t.Errorf("%v gives %s", bad, got)
+		}
+	}
+}
+
+// Without a word from anybody, an address of this machine is found that can be
+// listened on.
+func TestOwnAddress(t *testing.T) {
+	host, err := AdvertisedHost(t.Context(), "", ":0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatalf("%s is not of this machine: %v", host, err)
+	}
+	l.Close()
+}
+
+func TestPrivateIPv4IsLikeliest(t *testing.T) {
+	order := []string{"::1", "2001:db8::1", "203.0.113.5", "fd00::1", "10.0.0.1"}
+	for i := range order[1:] {
+		if rank(netip.MustParseAddr(order[i])) >= rank(netip.MustParseAddr(order[i+1])) {
+			t.Errorf("%s comes before %s", order[i], order[i+1])
+		}
+	}
+}
+
+func TestProfileGoesWithTheAddress(t *testing.T) {
+	for address, fast := range map[string]bool{"127.0.0.1": true, "::1": true, "10.0.0.1": false} {
+		p, err := profileOf("", net.ParseIP(address))
+		if err != nil || (p.retry == local().retry) != fast {
+			t.Errorf("%s is on loopback: %v, %v", address, !fast, err)
+		}
+	}
+	for _, name := range []string{"lan", "wan", "local"} {
+		if _, err := profileOf(name, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}

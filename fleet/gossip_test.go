@@ -190,6 +190,7 @@ func TestCrashAndLeaveAreTold(t *testing.T) {
 		t.Errorf("the restarted member is %+v", m)
 	}
 	again.awaitOpinion("b", Alive)
+	b.await("a is back", func(m Member) bool { return m.Name == "a" && m.Incarnation == 2 })
 	if err := again.Leave(patience); err != nil {
 		t.Error(err)
 	}

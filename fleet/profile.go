@@ -45,6 +45,7 @@ func local() profile {
 	c := memberlist.DefaultLocalConfig()
 	c.ProbeInterval = 200 * time.Millisecond
 	c.ProbeTimeout = 100 * time.Millisecond
+	c.RetransmitMult = 4
 	c.SuspicionMult = 3
 	c.SuspicionMaxTimeoutMult = 1
 	c.GossipInterval = 50 * time.Millisecond

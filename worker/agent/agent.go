@@ -193,7 +193,7 @@ func New(config Config) (*Agent, error) {
 	}
 	a.runner = attempt.NewRunner(attempt.Config{
 		Worker: config.Name, Slots: config.Slots, MemoryBytes: config.MemoryBytes,
-		Spool: spool, Fetch: config.Fetch, Plan: a.plan, Steps: a.step,
+		Spool: spool, Fetch: config.Fetch, Roots: config.Roots, Plan: a.plan, Steps: a.step,
 	})
 	return a, nil
 }

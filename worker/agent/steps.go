@@ -44,8 +44,8 @@ func (a *Agent) step(job *pb.JobContext, step *pb.Step) (processor.Step, error) 
 }
 
 // plan makes the plan of a job.
-func (a *Agent) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
-	return planner.Plan(ctx, &pb.JobContext{Spec: spec}, planner.Deps{
+func (a *Agent) plan(ctx context.Context, job *pb.JobContext) (*pb.Plan, error) {
+	return planner.Plan(ctx, job, planner.Deps{
 		Functions: a.config.Functions, Threads: a.config.Slots, Queries: a.engine.Planner,
 		Warm: a.engine.Warm, Roots: a.config.Roots,
 	})

@@ -19,6 +19,7 @@ import (
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/exchange"
 	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/roots"
 	"github.com/millrace/millrace/worker/sink"
 	"github.com/millrace/millrace/worker/source"
 )
@@ -33,8 +34,9 @@ var (
 	ErrTimeout = errors.New("the batch ran too long")
 )
 
-// Planner makes the plan of a job.
-type Planner func(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error)
+// Planner makes the plan of a job, of which only the spec and the identifier are
+// known.
+type Planner func(ctx context.Context, job *pb.JobContext) (*pb.Plan, error)
 
 // Config is what a Runner needs.
 type Config struct {
@@ -48,6 +50,8 @@ type Config struct {
 	Spool *exchange.Spool
 	// Fetch fetches outputs that other workers hold; nil where there are none.
 	Fetch exchange.Fetcher
+	// Roots are the folders whose files jobs may read and write; all when nil.
+	Roots *roots.Roots
 	// Plan makes plans.
 	Plan Planner
 	// Steps makes the step that a stage of a job asks for.
@@ -117,7 +121,7 @@ func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobConte
 	}
 	switch lease.GetKind() {
 	case pb.LeaseKind_LEASE_KIND_PLAN:
-		outcome.Plan, err = r.plan(ctx, job.GetSpec())
+		outcome.Plan, err = r.plan(ctx, job)
 	case pb.LeaseKind_LEASE_KIND_COMMIT:
 		err = r.folder(job).Commit(lease.GetInputs())
 	case pb.LeaseKind_LEASE_KIND_PROCESS, pb.LeaseKind_LEASE_KIND_MERGE:
@@ -128,8 +132,8 @@ func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobConte
 	return err
 }
 
-func (r *Runner) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
-	plan, err := r.Plan(ctx, spec)
+func (r *Runner) plan(ctx context.Context, job *pb.JobContext) (*pb.Plan, error) {
+	plan, err := r.Plan(ctx, job)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func (r *Runner) plan(ctx context.Context, spec *pb.JobSpec) (*pb.Plan, error) {
 }
 
 func (r *Runner) folder(job *pb.JobContext) *sink.Folder {
-	return sink.For(job.GetSpec().GetSink(), job.GetPlan().GetResultFormat(), job.GetJobId())
+	return sink.In(r.Roots, job)
 }
 
 // process runs the steps of a stage over the lease's input.
@@ -150,13 +154,16 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 	temp := tempFolder{parent: r.Spool.Dir()}
 	defer temp.remove()
 
-	if err := checkFiles(lease); err != nil {
+	if err := r.checkFiles(lease); err != nil {
 		return err
 	}
-	if err := checkPages(lease, job); err != nil {
+	if err := r.checkPages(lease, job); err != nil {
 		return err
 	}
-	out := r.output(lease, job)
+	out, err := r.output(lease, job)
+	if err != nil {
+		return err
+	}
 	counted := &tap{Output: out}
 	links, last := stage.tapped(counted)
 	a := r.attempt(lease, job, live, &temp)
@@ -166,7 +173,7 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 		err = inputs.Failure() // whatever a processor made of it
 	}
 	if err == nil {
-		err = checkFiles(lease)
+		err = r.checkFiles(lease)
 	}
 	if err != nil {
 		out.Abandon()
@@ -185,25 +192,28 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 
 // checkFiles fails when a file that processors read by themselves is not as it
 // was planned. Text is checked by who reads it.
-func checkFiles(lease *pb.Lease) error {
+func (r *Runner) checkFiles(lease *pb.Lease) error {
 	for _, split := range lease.GetSplits() {
 		if split.GetSource().GetUnit() != pb.Unit_UNIT_ROWS {
 			continue
 		}
-		if err := source.Check(split.GetSource(), source.Options{}); err != nil {
+		if err := source.Check(split.GetSource(), r.files()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Runner) output(lease *pb.Lease, job *pb.JobContext) output {
+// files says which files a job may read.
+func (r *Runner) files() source.Options { return source.Options{Roots: r.Roots} }
+
+func (r *Runner) output(lease *pb.Lease, job *pb.JobContext) (output, error) {
 	fence := lease.GetFence()
 	if kind := job.GetStage().GetOutput(); kind != pb.OutputKind_OUTPUT_KIND_FILE {
-		return r.Spool.Create(fence.GetJob(), kind, job.GetSpec().GetLimits().GetMaxSpoolBytes())
+		return r.Spool.Create(fence.GetJob(), kind, job.GetSpec().GetLimits().GetMaxSpoolBytes()), nil
 	}
 	name := fmt.Sprintf("%016x-%d-%d-%d", lease.GetPosition(), fence.GetBatch(), fence.GetAttempt(), fence.GetTerm())
-	return r.folder(job).Create(fence.GetJob(), r.Worker, name)
+	return r.folder(job).Begin(fence.GetJob(), r.Worker, name)
 }
 
 func (r *Runner) attempt(lease *pb.Lease, job *pb.JobContext, live *Live, temp *tempFolder) *processor.Attempt {
@@ -231,7 +241,7 @@ func (r *Runner) memory(job *pb.JobContext) int64 {
 
 // input is what the first step of a lease reads.
 func (r *Runner) input(lease *pb.Lease, job *pb.JobContext, inputs *exchange.Inputs) processor.Input {
-	reader := source.NewReader(job.GetSpec().GetSource(), job.GetPlan(), source.Options{})
+	reader := source.NewReader(job.GetSpec().GetSource(), job.GetPlan(), r.files())
 	in := reader.Input(lease.GetSplits())
 	if len(lease.GetSplits()) > 0 {
 		return in

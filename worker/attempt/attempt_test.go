@@ -49,7 +49,9 @@ func newBench(t *testing.T) *bench {
 	b := &bench{T: t, steps: map[string]processor.Step{}}
 	b.Runner = NewRunner(Config{
 		Worker: "w", Slots: 4, MemoryBytes: 400, Spool: spool,
-		Plan:  func(context.Context, *pb.JobSpec) (*pb.Plan, error) { return &pb.Plan{Notes: []string{"planned"}}, nil },
+		Plan: func(context.Context, *pb.JobContext) (*pb.Plan, error) {
+			return &pb.Plan{Notes: []string{"planned"}}, nil
+		},
 		Steps: b.step,
 	})
 	t.Cleanup(func() {
@@ -238,7 +240,7 @@ func TestAPlanIsMade(t *testing.T) {
 	if b.done(o) != nil || len(o.GetPlan().GetNotes()) != 1 {
 		t.Errorf("the outcome is %v", o)
 	}
-	b.Config.Plan = func(context.Context, *pb.JobSpec) (*pb.Plan, error) { panic("no plan") }
+	b.Config.Plan = func(context.Context, *pb.JobContext) (*pb.Plan, error) { panic("no plan") }
 	if o := b.run(job(), reads(pb.LeaseKind_LEASE_KIND_PLAN)); o.GetPlan() != nil ||
 		!strings.Contains(o.GetFailure().GetMessage(), "no plan") {
 		t.Errorf("a planner that panics gives %v", o)

@@ -7,12 +7,12 @@ import (
 
 // checkPages fails when a Parquet file's own checksums say that it is damaged:
 // what reads it would take what there is.
-func checkPages(lease *pb.Lease, job *pb.JobContext) error {
+func (r *Runner) checkPages(lease *pb.Lease, job *pb.JobContext) error {
 	if job.GetPlan().GetFormat() != pb.Format_FORMAT_PARQUET {
 		return nil
 	}
 	for _, split := range lease.GetSplits() {
-		if err := source.CheckPages(split, source.Options{}); err != nil {
+		if err := source.CheckPages(split, r.files()); err != nil {
 			return err
 		}
 	}

@@ -8,29 +8,33 @@
 //
 // # Exit statuses
 //
-//	0    done
-//	1    the job failed, a refused query or output folder among the reasons
-//	2    a wrong command line or job file
+//	0    done; a coordinator or worker that was asked to stop, and has
+//	1    the job failed or was cancelled, a refused query or output folder among
+//	     the reasons; nobody answers; it is refused or not known
+//	2    a wrong command line, job file or setting
 //	130  interrupted (143 by SIGTERM); the second signal ends it at once
 //
 // When whoever reads the result goes away (`millrace run … | head`), the job is
-// cancelled and the status is 0: they have what they wanted.
+// cancelled and the status is 0: they have what they wanted. Who waits for a job
+// of a cluster (`submit --wait`, `watch`) and is interrupted leaves the job as it
+// is. A worker's first signal drains it, its second stops it at once.
 package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/api"
+	"github.com/millrace/millrace/cmd/cli/settings"
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/processor/function"
 )
@@ -56,9 +60,17 @@ type app struct {
 	stdout, stderr *os.File
 	functions      *function.Registry
 
-	json     bool   // JSON on standard output
-	logLevel string // as it was given
-	level    slog.Level
+	json      bool   // JSON on standard output
+	logLevel  string // as it was given; empty for the command's own
+	logFormat string
+	level     slog.Level
+
+	configPath string             // as it was given
+	configFile string             // that was read; empty for none
+	settings   []settings.Setting // of the command, once settled
+
+	patient atomic.Bool     // the second signal ends hurry, and only the third the process
+	hurry   context.Context // ends with the second signal
 }
 
 // failure is an error with the exit status that it means. A nil err says that
@@ -99,16 +111,24 @@ func (a *app) main(args []string, functions []worker.Function) int {
 }
 
 // untilSignal makes a context that ends with the first SIGINT or SIGTERM; the
-// second one ends the process at once. SIGPIPE is taken so that a closed pipe is
-// an error of the write; ignored, it would stay so in the commands that we run.
+// second one ends the process at once, unless the command is patient. SIGPIPE is
+// taken so that a closed pipe is an error of the write; ignored, it would stay so
+// in the commands that we run.
 func (a *app) untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	hurry, hasten := context.WithCancelCause(context.Background())
+	a.hurry = hurry
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		cancel(interrupted{<-signals})
-		os.Exit(interrupted{<-signals}.status())
+		second := interrupted{<-signals}
+		if a.patient.Load() {
+			hasten(second)
+			second = interrupted{<-signals}
+		}
+		os.Exit(second.status())
 	}()
 	return ctx, func() { cancel(nil) }
 }
@@ -150,42 +170,90 @@ func (a *app) report(err error) int {
 	return f.status
 }
 
+// The groups of commands in the help, in the order in which somebody new needs
+// them.
+const (
+	groupHere    = "here"
+	groupCluster = "cluster"
+	groupJobs    = "jobs"
+	groupFleet   = "fleet"
+)
+
 // root is the command without which there is none.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "millrace",
 		Short: "Run a query, a program or a function over many files",
 		Long: `Millrace cuts files into micro-batches, runs a query, a program or a function
-over them on all cores, tries again what fails, and gathers the results in
-order.`,
+over them on all cores of one machine or of many, tries again what fails, and
+gathers the results in order.`,
 		Example: `  # A query over all files, a program for each file, a job as its file says
   millrace run --sql 'SELECT max(bytes) FROM input' 'logs/*.csv'
   millrace run --command 'wc -w' 'books/**/*.txt'
   millrace run job.yaml
 
+  # The same on a cluster: a coordinator, workers, a job
+  millrace coordinator
+  millrace worker --data-root /data
+  millrace submit --wait job.yaml
+
   # What can be said of a job, by example
-  millrace run --help`,
+  millrace run --help
+
+Exit statuses:
+  0    done
+  1    the job failed, or what was asked for could not be done
+  2    a wrong command line, job file or setting
+  130  interrupted (143 by SIGTERM)`,
 		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
 		Args: rootArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
-		PersistentPreRunE: a.setLevel,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) },
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	flags := root.PersistentFlags()
-	flags.BoolVar(&a.json, "json", false, "print JSON on standard output (a result keeps its own format)")
-	flags.StringVar(&a.logLevel, "log", "warn", "log from this `level` on to standard error: debug, info, warn, error")
-	complete(root, "log", "debug", "info", "warn", "error")
+	a.addRootFlags(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
 	})
 	root.Version = version().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(usageTemplate(root))
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.schemaCommand(), a.benchCommand(), a.versionCommand())
+	a.addCommands(root)
 	return root
+}
+
+func (a *app) addCommands(root *cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: groupHere, Title: "A job in this process:"},
+		&cobra.Group{ID: groupCluster, Title: "A cluster's processes:"},
+		&cobra.Group{ID: groupJobs, Title: "Jobs on a cluster:"},
+		&cobra.Group{ID: groupFleet, Title: "Workers, for operators:"})
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, cmd := range cmds {
+			cmd.GroupID = group
+		}
+		root.AddCommand(cmds...)
+	}
+	add(groupHere, a.runCommand(), a.checkCommand(), a.schemaCommand())
+	add(groupCluster, a.coordinatorCommand(), a.workerCommand(), a.certsCommand())
+	add(groupJobs, a.submitCommand(), a.listCommand(), a.getCommand(), a.watchCommand(), a.explainCommand(),
+		a.resultCommand(), a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.removeCommand())
+	add(groupFleet, a.workersCommand(), a.drainCommand(), a.cordonCommand(), a.uncordonCommand())
+	add("", a.benchCommand(), a.configCommand(), a.versionCommand())
+}
+
+func (a *app) addRootFlags(root *cobra.Command) {
+	flags := settings.Flags{FlagSet: root.PersistentFlags()}
+	flags.BoolVar(&a.json, "json", false, "print JSON on standard output (a result keeps its own format)")
+	flags.Choice(&a.logLevel, "log", "warn; info in coordinator and worker",
+		"log from this level on to standard error", logLevels...)
+	a.logFormat = "text"
+	flags.Choice(&a.logFormat, "log-format", "", "write the log as", logFormats...)
+	flags.StringVar(&a.configPath, "config", "", "read settings from this `file`")
+	complete(root, "log", logLevels...)
+	complete(root, "log-format", logFormats...)
 }
 
 // rootArgs refuses what is no command, and knows a job file without its command.
@@ -211,17 +279,4 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 	if err != nil {
 		panic(err) // a flag that is not there
 	}
-}
-
-// setLevel reads --log.
-func (a *app) setLevel(*cobra.Command, []string) error {
-	if err := a.level.UnmarshalText([]byte(a.logLevel)); err != nil {
-		return usage("--log %s: one of debug, info, warn, error", a.logLevel)
-	}
-	return nil
-}
-
-// logger writes what coordinator and worker have to say.
-func (a *app) logger(to io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: a.level}))
 }

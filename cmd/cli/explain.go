@@ -9,11 +9,38 @@ import (
 	"strings"
 
 	"github.com/google/shlex"
+	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 )
+
+func (a *app) explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "explain ID", Short: "Tell what a job does and why, and why it waits",
+		Long: `Tell the plan of a job, its stages and their queries, how each is cut and why so,
+and why what waits of it is waiting. What a job would do is told without running
+it by: millrace submit --explain, or millrace run --explain`,
+		Example: "  millrace explain k3x9a-7\n  millrace explain --json k3x9a-7 | jq -r .waiting[]",
+		Args:    cobra.ExactArgs(1),
+	}
+	o := addClientFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.with(cmd.Context(), o, func(l *link) error {
+			job, err := l.Get(cmd.Context(), args[0])
+			if err != nil {
+				return l.told(cmd.Context(), err)
+			}
+			told, err := l.Explain(cmd.Context(), args[0])
+			if err != nil {
+				return l.told(cmd.Context(), err)
+			}
+			return a.tellPlan(told, job)
+		})
+	}
+	return cmd
+}
 
 // explain tells the plan of a job that was only planned.
 func (r *job) explain(last *pb.Job) error {
@@ -21,20 +48,37 @@ func (r *job) explain(last *pb.Job) error {
 	if err != nil {
 		return failed(err)
 	}
-	if r.app.json {
+	return r.app.tellPlan(told, last)
+}
+
+func (a *app) tellPlan(told *pb.ExplainJobResponse, job *pb.Job) error {
+	if a.json {
 		data, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(told)
 		if err != nil {
 			return failed(err)
 		}
-		return r.app.printJSON(json.RawMessage(data))
+		return a.printJSON(json.RawMessage(data))
 	}
 	var b strings.Builder
-	writePlan(&b, told)
-	if notes := unsaid(last.GetNotes(), told.GetPlan()); len(notes) > 0 {
-		fmt.Fprintf(&b, "notes\n%s\n", indented(strings.Join(notes, "\n"), "  "))
+	if told.GetPlan() != nil {
+		writePlan(&b, told)
 	}
-	_, err = io.WriteString(r.app.stdout, b.String())
-	return err
+	writeSentences(&b, "notes", unsaid(job.GetNotes(), told.GetPlan()))
+	if !api.Ended(job.GetState()) {
+		writeSentences(&b, "cut", told.GetCutting())
+		writeSentences(&b, "waits", told.GetWaiting())
+		if told.GetPlan() == nil && len(told.GetWaiting()) == 0 {
+			b.WriteString("its plan is being made\n")
+		}
+	}
+	return a.print("%s", b.String())
+}
+
+// writeSentences writes a heading with sentences under it; nothing for none.
+func writeSentences(to io.Writer, heading string, sentences []string) {
+	if len(sentences) > 0 {
+		fmt.Fprintf(to, "%s\n%s\n", heading, indented(strings.Join(sentences, "\n"), "  "))
+	}
 }
 
 // unsaid are the notes that the plan does not hold already.

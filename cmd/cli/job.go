@@ -62,7 +62,7 @@ func (r *job) submit(ctx context.Context) (*pb.Job, error) {
 	if r.options.explain {
 		return r.client.Plan(ctx, r.spec)
 	}
-	return r.client.Submit(ctx, r.spec, "")
+	return r.client.Submit(ctx, r.spec, "", api.ReadOnce())
 }
 
 // streams says whether the result comes here.
@@ -118,10 +118,13 @@ func (r *job) pass(id string) error {
 	return r.form.write(result, r.out)
 }
 
+// isClosedPipe says that whoever reads our output has gone away.
+func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
 // ended tells how the job ended, and what to exit with.
 func (r *job) ended(ctx context.Context, last *pb.Job, broken error) error {
 	switch {
-	case errors.Is(r.out.err, syscall.EPIPE):
+	case isClosedPipe(r.out.err):
 		return nil // whoever read has enough
 	case r.options.explain && last.GetState() == pb.JobState_JOB_STATE_DONE:
 		return r.explain(last)

@@ -102,3 +102,12 @@ func wrapped(list string, width int) string {
 	}
 	return strings.ReplaceAll(b.String(), " \n", "\n")
 }
+
+// enumWord is a value of an enum in lower case, without the prefix that all of
+// the enum have.
+func enumWord(name, prefix string) string {
+	return strings.ToLower(strings.TrimPrefix(name, prefix))
+}
+
+// printLine prints a value as JSON on one line of standard output.
+func (a *app) printLine(v any) error { return json.NewEncoder(a.stdout).Encode(v) }

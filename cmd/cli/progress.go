@@ -47,6 +47,7 @@ type news struct {
 	told   time.Time
 	saying func() string // in place of the job's progress
 	ending string        // why it is being cancelled
+	waits  string        // why nothing of it runs
 }
 
 func newProgress(to *os.File, wanted bool) *progress {
@@ -76,7 +77,8 @@ func (p *progress) show() {
 func (p *progress) update(job *pb.Job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.news.Store(&news{job: job, told: time.Now(), ending: p.news.Load().ending})
+	said := p.news.Load()
+	p.news.Store(&news{job: job, told: time.Now(), ending: said.ending, waits: said.waits})
 	p.advance()
 }
 
@@ -91,6 +93,18 @@ func (p *progress) cancelling() {
 	said.ending = "cancelling "
 	p.news.Store(&said)
 }
+
+// waits says why nothing of the job runs; nothing ends that.
+func (p *progress) waits(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	said := *p.news.Load()
+	said.waits = why
+	p.news.Store(&said)
+}
+
+// shows says whether there is a bar.
+func (p *progress) shows() bool { return p.timer != nil }
 
 // advance moves the bar. It never completes by itself: stop removes it.
 func (p *progress) advance() {
@@ -112,6 +126,8 @@ func (n *news) headline() string {
 		return n.ending
 	case n.job.GetPaused():
 		return "paused "
+	case n.waits != "":
+		return "waiting "
 	case n.job.GetState() <= pb.JobState_JOB_STATE_PLANNING:
 		return "planning "
 	case n.job.GetState() == pb.JobState_JOB_STATE_COMMITTING:
@@ -133,7 +149,11 @@ func (n *news) figures(room int, now time.Time) string {
 	for len(parts) > 1 && len(strings.Join(parts, "  ")) > room-1 {
 		parts = withoutLeast(parts)
 	}
-	return " " + strings.Join(parts, "  ")
+	text := strings.Join(parts, "  ")
+	if n.waits != "" {
+		text = clipped(text, max(room-1, minCut))
+	}
+	return " " + text
 }
 
 // withoutLeast leaves out the figure that one misses least: the last but one,
@@ -147,6 +167,9 @@ func withoutLeast(parts []string) []string {
 func (n *news) parts(now time.Time) []string {
 	stats := n.job.GetStats()
 	since := now.Sub(n.told)
+	if n.waits != "" {
+		return []string{n.waits}
+	}
 	elapsed := stats.GetElapsed().AsDuration() + since
 	var parts []string
 	if stats.GetBatchesDone() > 0 {

@@ -17,12 +17,13 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/cmd/cli/embedded"
+	"github.com/millrace/millrace/cmd/cli/settings"
 	"github.com/millrace/millrace/worker/duckdb"
 )
 
 // runOptions are the flags of `run` that say nothing of the job itself.
 type runOptions struct {
-	slots   int
+	slots   int // 0 on a cluster
 	memory  int64
 	format  string // of the result; empty for what fits best
 	stats   string
@@ -80,20 +81,11 @@ func (a *app) runCommand() *cobra.Command {
 	flags := addJobFlags(cmd)
 	o := &runOptions{}
 	set := cmd.Flags()
-	set.StringVar(&o.format, "output-format", "", "the result's `format`: "+strings.Join(outputFormats, ", "))
-	complete(cmd, "output-format", outputFormats...)
-	set.IntVar(&o.slots, "slots", runtime.GOMAXPROCS(0), "run this many batches at once")
-	set.Var(&value{kind: "size", parse: func(s string) (err error) {
-		o.memory, err = api.ParseBytes(s)
-		return err
-	}}, "max-memory", "memory for batches (70% of what is free, at most 768MiB)")
-	set.BoolVar(&o.explain, "explain", false, "tell what would be done and why, and stop")
-	set.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no summary")
-	set.StringVar(&o.stats, "stats", "", "write what happened to this `file`, as JSON")
+	o.addTelling(cmd)
+	configured := settings.Flags{FlagSet: set}
+	configured.Count(&o.slots, "slots", "all cores", 1, "run this many batches at once")
+	configured.Bytes(&o.memory, "max-memory", "70% of what is free, at most 768MiB", "memory for batches")
 	a.completeFunctions(cmd)
-	if err := cmd.MarkFlagDirname("output"); err != nil {
-		panic(err) // a flag that is not there
-	}
 	groupFlags(cmd, runGroups)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		spec, err := a.jobOf(flags, args)
@@ -103,6 +95,19 @@ func (a *app) runCommand() *cobra.Command {
 		return a.run(cmd.Context(), spec, o)
 	}
 	return cmd
+}
+
+// addTelling adds the flags of what is told, and how.
+func (o *runOptions) addTelling(cmd *cobra.Command) {
+	set := cmd.Flags()
+	set.StringVar(&o.format, "output-format", "", "the result's `format`: "+strings.Join(outputFormats, ", "))
+	complete(cmd, "output-format", outputFormats...)
+	set.BoolVar(&o.explain, "explain", false, "tell what would be done and why, and stop")
+	set.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no summary")
+	set.StringVar(&o.stats, "stats", "", "write what happened to this `file`, as JSON")
+	if err := cmd.MarkFlagDirname("output"); err != nil {
+		panic(err) // a flag that is not there
+	}
 }
 
 func (a *app) completeFunctions(cmd *cobra.Command) {
@@ -158,8 +163,8 @@ func whatIsMissing(spec *pb.JobSpec) error {
 // run runs a job, or explains it.
 func (a *app) run(ctx context.Context, spec *pb.JobSpec, o *runOptions) error {
 	screen := term.IsTerminal(int(a.stdout.Fd()))
-	if o.slots < 1 {
-		return usage("--slots is %d: at least 1", o.slots)
+	if o.slots == 0 {
+		o.slots = runtime.GOMAXPROCS(0)
 	}
 	form, err := a.chooseOutput(spec, o.format, screen)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 // summary is what happened, as --stats writes it. Times are in seconds, memory
-// is in bytes.
+// is in bytes. Memory and slots are those of `run`: a cluster's are not counted
+// here.
 type summary struct {
 	Job             string           `json:"job"`
 	Name            string           `json:"name,omitempty"`
@@ -45,7 +46,10 @@ type summary struct {
 func (r *job) summarize(last *pb.Job) summary {
 	stats := last.GetStats()
 	counters := stats.GetCounters()
-	own, child := peakMemory()
+	var own, child int64
+	if r.options.slots > 0 {
+		own, child = peakMemory()
+	}
 	wall := time.Since(r.started)
 	folder, files := r.written(last)
 	return summary{
@@ -83,11 +87,6 @@ func (r *job) written(last *pb.Job) (folder string, files int) {
 	return folder, files
 }
 
-// stateName is a state in lowercase: done.
-func stateName(state pb.JobState) string {
-	return strings.ToLower(strings.TrimPrefix(state.String(), "JOB_STATE_"))
-}
-
 // String is the summary in one line.
 func (s summary) String() string {
 	if s.Batches == 0 && s.Retries == 0 {
@@ -101,7 +100,9 @@ func (s summary) String() string {
 		"batch size " + count(int64(s.BatchSize), "record", "records"),
 		"processing speed " + short(s.ProcessingSpeed) + " records/s",
 		"delay time " + rounded(s.delay),
-		"peak memory " + size(s.PeakMemory),
+	}
+	if s.PeakMemory > 0 {
+		parts = append(parts, "peak memory "+size(s.PeakMemory))
 	}
 	if s.PeakChildMemory > 0 {
 		parts = append(parts, "of a program "+size(s.PeakChildMemory))

@@ -42,8 +42,11 @@ func (r *job) tell(last *pb.Job) error {
 // goes there.
 func (r *job) tellSummary(s summary) error {
 	if !r.app.json {
-		if s.Output != "" {
+		switch {
+		case s.OutputFiles > 0:
 			fmt.Fprintf(r.app.stderr, "%s, %s, in %s\n", count(int64(s.OutputFiles), "file", "files"), size(s.BytesOut), s.Output)
+		case s.Output != "": // perhaps not to be seen from here
+			fmt.Fprintf(r.app.stderr, "%s in %s\n", size(s.BytesOut), s.Output)
 		}
 		text := s.String()
 		if width, _, err := term.GetSize(int(r.app.stderr.Fd())); err == nil {

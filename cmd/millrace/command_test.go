@@ -12,6 +12,11 @@ import (
 	"testing"
 )
 
+func TestCommandsThatCantBeSplit(t *testing.T) {
+	w := parallel(t, map[string]string{"a.txt": "a\n"})
+	w.want(w.run("run", "a.txt", "--command", "echo 'x"), 2, "", "quote that is never closed")
+}
+
 func TestCommandsThatFail(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
@@ -22,7 +27,6 @@ func TestCommandsThatFail(t *testing.T) {
 		"no program":     {[]string{"--command", "./a.txt"}, []string{`"./a.txt" can't be run`, "permission denied"}},
 		"a folder":       {[]string{"--command", "/tmp"}, []string{`"/tmp" can't be run`, "is a directory"}},
 		"no interpreter": {[]string{"--command", "./script"}, []string{"./script", "#!"}},
-		"open quote":     {[]string{"--command", "echo 'x"}, []string{"quote that is never closed"}},
 		"missing in a shell": {[]string{"--shell", "--command", "no-such-program"},
 			[]string{"status 127", "a program in it was not found", "no-such-program"}},
 		"exit 3": {[]string{"--retries", "0", "--shell", "--command", "echo one >&2; echo two >&2; exit 3"},

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/millrace/millrace/api"
+	"github.com/millrace/millrace/api/dataplane"
+	"github.com/millrace/millrace/cmd/cli/settings"
+	"github.com/millrace/millrace/identity"
+)
+
+// connectWithin bounds one attempt to reach a coordinator.
+const connectWithin = 5 * time.Second
+
+// clientOptions say which coordinator a command talks to, and as whom.
+type clientOptions struct {
+	server string
+	tls    identity.Files
+}
+
+// clientFlags are the flags of every command that talks to a coordinator.
+var clientFlags = []string{"server", "tls-cert", "tls-key", "tls-ca"}
+
+func addClientFlags(cmd *cobra.Command) *clientOptions {
+	o := &clientOptions{server: defaultListen}
+	f := settings.Flags{FlagSet: cmd.Flags()}
+	f.SortFlags = false
+	f.Text(&o.server, "server", "host:port", "", "the coordinator's address")
+	addTLSFlags(f, &o.tls)
+	completeFiles(cmd)
+	return o
+}
+
+// link leads to a coordinator, and to the workers that hold results.
+type link struct {
+	*api.Client
+	workers *dataplane.Pool
+	server  string
+}
+
+// connect makes a link. Nothing is sent yet.
+func (a *app) connect(o *clientOptions) (*link, error) {
+	var toServer, toWorkers *tls.Config
+	if o.tls.Set() {
+		keeper, err := identity.Open(o.tls)
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		toServer, toWorkers = keeper.Client(identity.Coordinator), keeper.Client(identity.Worker)
+	}
+	options := []grpc.DialOption{
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectWithin}),
+		grpc.WithUserAgent("millrace/" + version().Version),
+	}
+	if toServer != nil {
+		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(toServer)))
+	}
+	client, err := api.Dial(o.server, options...)
+	if err != nil {
+		return nil, usage("--server: %w", err)
+	}
+	return &link{client, dataplane.NewPool(toWorkers), o.server}, nil
+}
+
+// Close ends the connections. What they have to say then helps nobody.
+func (l *link) Close() {
+	l.Client.Close()
+	l.workers.Close()
+}
+
+// told is an error of a call as its user needs it.
+func (l *link) told(ctx context.Context, err error) error {
+	if status, ok := isInterrupted(ctx); ok {
+		return &failure{status, context.Cause(ctx)}
+	}
+	if api.CodeOf(err) == api.Unavailable && !strings.Contains(err.Error(), l.server) {
+		err = fmt.Errorf("no coordinator answers at %s: %w", l.server, err)
+	}
+	if api.CodeOf(err) == api.Unavailable {
+		err = fmt.Errorf("%w\nIs it running? --server or MILLRACE_SERVER names another one", err)
+	}
+	if api.CodeOf(err) == api.Invalid {
+		return &failure{statusUsage, err}
+	}
+	return failed(err)
+}
+
+// with runs what a command does over a link.
+func (a *app) with(ctx context.Context, o *clientOptions, do func(*link) error) error {
+	l, err := a.connect(o)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return do(l)
+}

@@ -64,7 +64,8 @@ type stream struct {
 	ahead       ahead
 	through     *through // the coordinator, while it is read
 
-	source source // of the part; nil until it is open
+	source  source // of the part; nil until it is open
+	central bool   // its worker does not have it: the coordinator must know more
 	given  int64  // bytes of the part that were given out
 	sum    uint32 // the CRC-32C of those
 	tries  int    // how often the part was opened
@@ -112,7 +113,7 @@ func (s *stream) piece() (data []byte, err error) {
 func (s *stream) open() (opened source, err error) {
 	s.tries++
 	part := s.parts[s.at]
-	if s.unreachable[part.GetWorker()] || len(part.GetAddresses()) == 0 || s.tries > maxTries/2 {
+	if s.unreachable[part.GetWorker()] || len(part.GetAddresses()) == 0 || s.central {
 		opened, err = s.coordinator()
 	} else {
 		s.leave()
@@ -144,7 +145,7 @@ func (s *stream) finish() error {
 	}
 	s.drop()
 	s.at++
-	s.given, s.sum, s.tries = 0, 0, 0
+	s.given, s.sum, s.tries, s.central = 0, 0, 0, false
 	return nil
 }
 
@@ -157,7 +158,12 @@ func (s *stream) another(err error) error {
 	if errors.Is(err, ErrUnreachable) {
 		s.unreachable[s.parts[s.at].GetWorker()] = true
 	}
-	return s.relocate()
+	failed := s.parts[s.at]
+	if err := s.relocate(); err != nil {
+		return err
+	}
+	s.central = alike(s.parts[s.at], failed)
+	return nil
 }
 
 // errChanged ends a result whose parts are not what they were.
@@ -208,9 +214,12 @@ func position(parts, earlier []*pb.ResultPart, index int) (int, bool) {
 }
 
 func indexOf(parts []*pb.ResultPart, wanted *pb.ResultPart) int {
-	return slices.IndexFunc(parts, func(p *pb.ResultPart) bool {
-		return p.GetWorker() == wanted.GetWorker() && bytes.Equal(p.GetTicket(), wanted.GetTicket())
-	})
+	return slices.IndexFunc(parts, func(p *pb.ResultPart) bool { return alike(p, wanted) })
+}
+
+// alike says that two parts are the same output.
+func alike(a, b *pb.ResultPart) bool {
+	return a.GetWorker() == b.GetWorker() && bytes.Equal(a.GetTicket(), b.GetTicket())
 }
 
 // coordinator reads the part through the coordinator, on the stream that is open

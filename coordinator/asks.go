@@ -14,6 +14,8 @@ import (
 var (
 	// errOutputLost: the ledger has given the output up.
 	errOutputLost = errors.New("the worker that held it is gone")
+	// errForgotten: nothing of the job is needed any more.
+	errForgotten = errors.New("the job is not kept any more")
 	// errTooLate: it was asked for in a round that is over.
 	errTooLate = errors.New("outputs before it have to be made again")
 )
@@ -49,6 +51,17 @@ func (a asks) lost(outputs []ledger.OutputID) {
 		for _, asked := range a[id] {
 			asked.lost = true
 			asked.transfer.Fail(errOutputLost)
+		}
+	}
+}
+
+// over ends the transfers of a job that is forgotten.
+func (a asks) over(id ledger.JobID) {
+	for _, same := range a {
+		for _, asked := range same {
+			if asked.job == id {
+				asked.transfer.Fail(errForgotten)
+			}
 		}
 	}
 }

@@ -114,6 +114,9 @@ func (o *owner) note(fact ledger.Fact) {
 	case *ledger.JobPlanned:
 		o.planned(f.Job)
 	case *ledger.OutputsLost:
+		if j := o.jobs[f.Job]; j != nil {
+			j.losses++
+		}
 		o.asks.lost(f.Outputs)
 	case *ledger.PauseSet:
 		o.logger.Info("job paused or resumed", "job", o.c.names.name(f.Job), "paused", f.Paused)
@@ -142,9 +145,11 @@ func (o *owner) jobEnded(e ledger.JobEnded) {
 		return
 	}
 	j, told := o.job(e.Job), wire.Job(view, o.c.names.name(e.Job))
+	j.expires = view.Expires
 	o.logger.Info("job ended", "job", j.name, "state", told.GetState().String(),
 		"batches", told.GetStats().GetBatchesDone(), "retries", told.GetStats().GetRetries(),
 		"elapsed", told.GetStats().GetElapsed().AsDuration().Round(time.Millisecond),
 		"failure", told.GetFailure().GetMessage())
 	j.ended(told)
+	o.shelve(e.Job)
 }

@@ -44,10 +44,10 @@ func (s *fleetService) DrainWorkers(ctx context.Context, r *pb.DrainWorkersReque
 	if err != nil {
 		return nil, err
 	}
-	workers, err := s.order(ctx, r.GetWorkers(), func(o *owner, ids []ledger.WorkerID, done func()) {
+	workers, err := s.order(ctx, r.GetWorkers(), func(o *owner, ids []ledger.WorkerID, done func(error)) {
 		o.logger.Info("workers are drained", "workers", ids, "within", within)
 		o.step(ledger.WorkersDrained{Workers: ids, Within: within})
-		done()
+		done(nil)
 	})
 	return &pb.DrainWorkersResponse{Workers: workers}, err
 }
@@ -76,16 +76,23 @@ func (s *fleetService) UncordonWorkers(ctx context.Context, r *pb.UncordonWorker
 }
 
 func (s *fleetService) cordon(ctx context.Context, who *pb.WorkerSelector, cordoned bool) ([]*pb.Worker, error) {
-	return s.order(ctx, who, func(o *owner, ids []ledger.WorkerID, done func()) {
+	return s.order(ctx, who, func(o *owner, ids []ledger.WorkerID, done func(error)) {
 		o.logger.Info("workers are cordoned or uncordoned", "workers", ids, "cordoned", cordoned)
-		request := o.await(func(ledger.Answer) { done() })
+		request := o.await(func(a ledger.Answer) { done(cordonError(a)) })
 		o.step(ledger.WorkersCordoned{Request: request, Workers: ids, Cordoned: cordoned})
 	})
 }
 
+func cordonError(a ledger.Answer) error {
+	if a.Code == ledger.AnswerFull {
+		return api.Errorf(api.Full, "too many names of workers are cordoned; uncordon those that are no more")
+	}
+	return nil
+}
+
 // order brings the ledger an operator's wish for workers. It is answered by how
 // they are when that was done.
-func (s *fleetService) order(ctx context.Context, who *pb.WorkerSelector, step func(o *owner, ids []ledger.WorkerID, done func())) ([]*pb.Worker, error) {
+func (s *fleetService) order(ctx context.Context, who *pb.WorkerSelector, step func(o *owner, ids []ledger.WorkerID, done func(error))) ([]*pb.Worker, error) {
 	if err := checkSelector(who); err != nil {
 		return nil, err
 	}
@@ -95,7 +102,7 @@ func (s *fleetService) order(ctx context.Context, who *pb.WorkerSelector, step f
 			answer(nil, err)
 			return
 		}
-		step(o, ids, func() { answer(o.workersNamed(ids), nil) })
+		step(o, ids, func(err error) { answer(o.workersNamed(ids), err) })
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -32,8 +33,13 @@ type job struct {
 	contexts  map[int]*pb.JobContext // by stage, or one of those below
 
 	watchers map[*watcher]struct{}
-	feed     *feed // of the client that reads the result
+	feed     *feed // of the client that reads a result that is not kept
 	read     bool  // some of the result was consumed
+
+	readings int         // of clients that read a kept result
+	losses   int         // rises when outputs are lost
+	shelved  bool        // the ledger was told that the result is here
+	expires  ledger.Time // once it has ended
 }
 
 // Contexts of leases that belong to no stage.
@@ -205,10 +211,15 @@ func endError(told *pb.Job) error {
 
 // forget drops a job that the ledger has forgotten.
 func (o *owner) forget(id ledger.JobID) {
+	o.shelf.Drop(id)
 	j := o.jobs[id]
+	if o.graves.why(id) == "" {
+		o.graves.bury(id, o.whyForgotten(j))
+	}
 	if j == nil {
 		return
 	}
+	o.logger.Info("job forgotten", "job", j.name, "reason", o.graves.why(id))
 	for w := range j.watchers {
 		w.hurry()
 	}
@@ -216,4 +227,13 @@ func (o *owner) forget(id ledger.JobID) {
 		j.feed.fail(o.unknown(id))
 	}
 	delete(o.jobs, id)
+	o.asks.over(id)
+}
+
+// whyForgotten is why a job was forgotten that nobody has removed.
+func (o *owner) whyForgotten(j *job) string {
+	if j != nil && j.expires != 0 && j.expires <= o.now {
+		return "its time was over at " + wire.Moment(j.expires).AsTime().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("newer jobs have ended, and %d are kept (KeepJobs)", o.c.config.KeepJobs)
 }

@@ -83,6 +83,8 @@ func (o *owner) answered(a ledger.Answer, key string) (*pb.Job, error) {
 		return nil, o.unknown(a.Job)
 	case ledger.AnswerKeyTaken:
 		return nil, api.Errorf(api.Invalid, "the key %q belongs to job %s, which differs from this one; choose another key", key, o.c.names.name(a.Job))
+	case ledger.AnswerRunning:
+		return nil, api.Errorf(api.Conflict, "job %s has not ended; cancel it first", o.c.names.name(a.Job))
 	case ledger.AnswerEnded:
 		return nil, api.Errorf(api.Conflict, "job %s has ended already", o.c.names.name(a.Job))
 	case ledger.AnswerFull:
@@ -192,5 +194,35 @@ func (s *jobService) ReadResult(r *pb.ReadResultRequest, stream grpc.ServerStrea
 	if err != nil {
 		return err
 	}
-	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.deliver(ctx, id, stream) })
+	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.readResult(ctx, id, r, stream) })
+}
+
+// LocateResult tells where the parts of a kept result are.
+func (s *jobService) LocateResult(r *pb.LocateResultRequest, stream grpc.ServerStreamingServer[pb.LocateResultResponse]) error {
+	id, err := s.c.names.number(r.GetId())
+	if err != nil {
+		return err
+	}
+	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.locate(ctx, id, stream) })
+}
+
+// RemoveJob forgets a job that has ended, and its result with it.
+func (s *jobService) RemoveJob(ctx context.Context, r *pb.RemoveJobRequest) (*pb.RemoveJobResponse, error) {
+	id, err := s.c.names.number(r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return ask(ctx, s.c, func(o *owner, answer func(*pb.RemoveJobResponse, error)) {
+		request := o.await(func(a ledger.Answer) {
+			if a.Code == ledger.AnswerOK {
+				o.graves.bury(id, "it was removed")
+				answer(&pb.RemoveJobResponse{}, nil)
+				return
+			}
+			a.Job = id
+			_, err := o.answered(a, "")
+			answer(nil, err)
+		})
+		o.step(ledger.JobRemoved{Request: request, Job: id})
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/coordinator/journal"
 	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/shelf"
 )
 
 // callsAtOnce is how many waiting calls the owner serves before it sends what
@@ -41,6 +42,7 @@ type owner struct {
 	readers  int
 	asks     asks
 	graves   graves
+	shelf    *shelf.Shelf[ledger.JobID]
 }
 
 func newOwner(c *Coordinator, now time.Time) (*owner, error) {
@@ -62,6 +64,7 @@ func newOwner(c *Coordinator, now time.Time) (*owner, error) {
 		jobs:     make(map[ledger.JobID]*job),
 		asks:     make(asks),
 		fleet:    newFleetBook(),
+		shelf:    shelf.New[ledger.JobID](int64(c.config.ShelfResult), int64(c.config.ShelfBytes)),
 	}
 	o.ledger = ledger.New(c.config.ledger(), state, term(state, o.now), o.now)
 	return o, nil

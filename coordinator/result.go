@@ -9,7 +9,6 @@ import (
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/relay"
-	"github.com/millrace/millrace/coordinator/wire"
 )
 
 // A result that is not kept is delivered as it becomes known, and goes as it is
@@ -178,11 +177,7 @@ func (d *delivery) again(ctx context.Context, id ledger.OutputID, why error) err
 	d.feed.drop()
 	var said *errUpload
 	if errors.As(why, &said) || errors.Is(why, relay.ErrSize) {
-		err := d.c.post(ctx, func(o *owner) {
-			o.logger.Warn("output lost", "job", o.c.names.name(d.feed.job), "output", string(id), "reason", why.Error())
-			o.step(ledger.OutputLost{Outputs: []ledger.OutputID{id}})
-		})
-		if err != nil {
+		if err := d.c.post(ctx, func(o *owner) { o.outputLost(d.job, id, why) }); err != nil {
 			return err
 		}
 	}
@@ -207,27 +202,19 @@ func (o *owner) openResult(f *feed) error {
 	if err != nil {
 		return err
 	}
-	v, ok := o.ledger.Job(f.job, o.now)
-	if !ok {
-		return o.unknown(f.job)
+	if err := o.readable(j); err != nil {
+		return err
 	}
-	spec := wire.Spec(v.Spec)
+	v, _ := o.ledger.Job(f.job, o.now)
 	switch {
-	case spec.GetSink().GetFiles() != nil:
-		return api.Errorf(api.Conflict, "the result of job %s goes to files in %s; read them there", j.name, spec.GetSink().GetFiles().GetFolder())
-	case v.PlanOnly:
-		return api.Errorf(api.Conflict, "job %s was only planned: it has no result", j.name)
 	case j.feed != nil:
 		return api.Errorf(api.Conflict, "the result of job %s is being read already", j.name)
 	case v.ResultRead && !v.ResultEmpty || j.read:
 		return api.Errorf(api.Conflict, "the result of job %s was read already, and can be read once; submit the job again", j.name)
-	case o.readers >= o.c.config.MaxReaders:
-		return api.Errorf(api.Full, "%d results are being read already (MaxReaders); try again later", o.readers)
 	}
-	if err := endError(wire.Job(v, j.name)); err != nil {
+	if err := o.admitReader(); err != nil {
 		return err
 	}
-	o.readers++
 	f.counted, j.feed = true, f
 	if v.Plan != nil {
 		f.head(o.header(j))

@@ -47,5 +47,5 @@ func since(t ledger.Time) *timestamppb.Timestamp {
 	if t == 0 {
 		return nil
 	}
-	return moment(t)
+	return Moment(t)
 }

@@ -83,4 +83,3 @@ func planRequires(stages []*pb.Stage) []string {
 	slices.Sort(requires)
 	return slices.Compact(requires)
 }
-

@@ -22,17 +22,17 @@ func Job(v ledger.JobView, id string) *pb.Job {
 		State:     pb.JobState(v.State),
 		Paused:    v.Paused,
 		Stats:     stats(v),
-		Submitted: moment(v.Submitted),
+		Submitted: Moment(v.Submitted),
 		Notes:     notes(v),
 		User:      v.User,
 		Kept:      v.Kept,
 	}
 	if v.State.Over() {
-		j.Ended = moment(v.Ended)
+		j.Ended = Moment(v.Ended)
 		j.ResultBytes = v.ResultBytes
 	}
 	if v.Expires != 0 {
-		j.Expires = moment(v.Expires)
+		j.Expires = Moment(v.Expires)
 	}
 	if v.State == ledger.StateFailed {
 		j.Failure, j.FailureClass = failure(v), outcomeClass(v.Class)
@@ -155,6 +155,7 @@ func Counters(c ledger.Counters) *pb.Counters {
 	return m
 }
 
-func moment(t ledger.Time) *timestamppb.Timestamp {
+// Moment is a moment as the contract has it.
+func Moment(t ledger.Time) *timestamppb.Timestamp {
 	return timestamppb.New(time.Unix(0, int64(t)))
 }

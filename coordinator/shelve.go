@@ -1,0 +1,83 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/shelf"
+)
+
+// A small result is copied when its job is done, so that the workers that hold
+// it may go. Nobody waits for the copy, and nothing is made again for it.
+
+// shelve copies a kept result, if its job is done, all of it is there, and there
+// is room.
+func (o *owner) shelve(id ledger.JobID) {
+	v, ok := o.ledger.Job(id, o.now)
+	if !ok || !v.Kept || v.State != ledger.StateDone {
+		return
+	}
+	r := o.parts(id)
+	if !r.complete || r.shelved != nil || len(r.parts) == 0 {
+		return
+	}
+	var bytes int64
+	for _, p := range r.parts {
+		bytes += p.output.Bytes
+	}
+	if !o.shelf.Reserve(id, len(r.parts), bytes) || !o.c.calls.enter() {
+		return
+	}
+	go func() {
+		defer o.c.calls.leave()
+		parts, err := o.c.copyResult(o.c.stopped, id)
+		o.c.later(func(o *owner) { o.shelved(id, parts, err) })
+	}()
+}
+
+// copyResult reads a whole result.
+func (c *Coordinator) copyResult(ctx context.Context, id ledger.JobID) ([]shelf.Part, error) {
+	var parts []shelf.Part
+	k := c.newReading(id, func(p keptPart, b []byte, begins bool) error {
+		if begins {
+			parts = append(parts, shelf.Part{
+				ID: string(p.output.ID), Kind: int32(p.output.Kind), Records: p.output.Records, From: int64(p.from), To: int64(p.to),
+			})
+		}
+		last := &parts[len(parts)-1]
+		last.Data = append(last.Data, b...)
+		return nil
+	})
+	k.patient = false
+	r, err := k.await(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return parts, k.run(ctx, r)
+}
+
+// shelved keeps a copy that was made.
+func (o *owner) shelved(id ledger.JobID, parts []shelf.Part, err error) {
+	j := o.jobs[id]
+	if err != nil || j == nil {
+		o.shelf.Drop(id)
+		if err != nil && !errors.Is(err, errStopped) {
+			o.logger.Warn("result stays with its workers", "job", o.c.names.name(id), "reason", err.Error())
+		}
+		return
+	}
+	if o.shelf.Put(id, parts) {
+		o.logger.Info("result copied", "job", j.name, "parts", len(parts), "shelf", o.shelf.Used())
+		o.leaveToShelf(j)
+	}
+}
+
+// leaveToShelf tells the ledger that the workers need not keep a result that is
+// here, once nobody reads it from them any more.
+func (o *owner) leaveToShelf(j *job) {
+	if j.readings == 0 && !j.shelved {
+		j.shelved = true
+		o.step(ledger.ResultShelved{Job: j.id})
+	}
+}

@@ -170,8 +170,8 @@ func (s *stream) another(err error) error {
 var errChanged = api.Errorf(api.Conflict, "a part of the result was lost while it was being read, and came out otherwise "+
 	"when it was made again: read the result again from its beginning")
 
-// relocate asks where the parts are now, and finds the one that comes next by
-// the records that lie before it: a lost part may have become several.
+// relocate asks where the parts are now, and finds the one that comes next among
+// them by its position: a lost part may have become several.
 func (s *stream) relocate() error {
 	_, parts, err := s.client.Locate(s.ctx, s.id)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *stream) relocate() error {
 	}
 	s.leave()
 	s.ahead.forget()
-	at, found := position(parts, s.parts, s.at)
+	at, found := find(parts, s.parts, s.at)
 	if !found {
 		return errChanged
 	}
@@ -187,34 +187,12 @@ func (s *stream) relocate() error {
 	return nil
 }
 
-// position is where in a list of parts the one begins that has this index in an
-// earlier list: where it or the one before it still is what it was, or else
-// behind as many records. Parts without records leave that open.
-func position(parts, earlier []*pb.ResultPart, index int) (int, bool) {
-	if index == 0 {
-		return 0, true
-	}
-	if at := indexOf(parts, earlier[index]); at >= 0 {
-		return at, true
-	}
-	if at := indexOf(parts, earlier[index-1]); at >= 0 {
-		return at + 1, at+1 < len(parts)
-	}
-	var before, sum int64
-	for _, part := range earlier[:index] {
-		before += part.GetRecords()
-	}
-	for at, part := range parts {
-		if sum == before && at > 0 {
-			return at, part.GetRecords() > 0 && parts[at-1].GetRecords() > 0
-		}
-		sum += part.GetRecords()
-	}
-	return 0, false
-}
-
-func indexOf(parts []*pb.ResultPart, wanted *pb.ResultPart) int {
-	return slices.IndexFunc(parts, func(p *pb.ResultPart) bool { return alike(p, wanted) })
+// find is where in a list of parts the one begins that has this index in an
+// earlier list.
+func find(parts, earlier []*pb.ResultPart, index int) (int, bool) {
+	at := earlier[index].GetPosition()
+	i := slices.IndexFunc(parts, func(p *pb.ResultPart) bool { return p.GetEndPosition() > at })
+	return i, i >= 0 && parts[i].GetPosition() == at
 }
 
 // alike says that two parts are the same output.

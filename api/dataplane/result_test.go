@@ -28,9 +28,9 @@ const piece = 100_000
 
 // part is a part of a result as a test has it.
 type part struct {
-	data    []byte
-	records int64
-	worker  *worker
+	data   []byte
+	covers int64 // positions
+	worker *worker
 }
 
 // worker serves parts by Flight, under their numbers.
@@ -92,8 +92,10 @@ func (b *boss) LocateResult(r *pb.LocateResultRequest, stream grpc.ServerStreami
 		return api.Errorf(api.NotFound, "no job %s", r.GetId())
 	}
 	answer := &pb.LocateResultResponse{Header: &pb.ResultHeader{Format: pb.Format_FORMAT_LINES}}
+	at := int64(0)
 	for _, p := range b.now() {
-		where := &pb.ResultPart{Bytes: int64(len(p.data)), Records: p.records}
+		where := &pb.ResultPart{Bytes: int64(len(p.data)), Position: at, EndPosition: at + p.covers}
+		at += p.covers
 		if p.worker != nil {
 			where.Worker, where.Addresses, where.Ticket = p.worker.name, []string{p.worker.addr}, p.worker.hold(p.data)
 		}

@@ -1555,7 +1555,13 @@ type ResultPart struct {
 	Records int64 `protobuf:"varint,5,opt,name=records,proto3" json:"records,omitempty"`
 	// How it is kept: ARROW gives its records by Flight, BYTES a single column
 	// `data` of binary chunks.
-	Kind          OutputKind `protobuf:"varint,6,opt,name=kind,proto3,enum=millrace.v1.OutputKind" json:"kind,omitempty"`
+	Kind OutputKind `protobuf:"varint,6,opt,name=kind,proto3,enum=millrace.v1.OutputKind" json:"kind,omitempty"`
+	// What of the input it stands for: from this position, counted over all
+	// fragments, up to the next. A part that is made again may become several, and
+	// covers the same together.
+	Position int64 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
+	// The position after the last.
+	EndPosition   int64 `protobuf:"varint,8,opt,name=end_position,json=endPosition,proto3" json:"end_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1630,6 +1636,20 @@ func (x *ResultPart) GetKind() OutputKind {
 		return x.Kind
 	}
 	return OutputKind_OUTPUT_KIND_UNSPECIFIED
+}
+
+func (x *ResultPart) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ResultPart) GetEndPosition() int64 {
+	if x != nil {
+		return x.EndPosition
+	}
+	return 0
 }
 
 // OutputTicket is what a Flight ticket for an output says. Both must fit: the
@@ -1868,7 +1888,7 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"x\n" +
 	"\x14LocateResultResponse\x121\n" +
 	"\x06header\x18\x01 \x01(\v2\x19.millrace.v1.ResultHeaderR\x06header\x12-\n" +
-	"\x05parts\x18\x02 \x03(\v2\x17.millrace.v1.ResultPartR\x05parts\"\xb7\x01\n" +
+	"\x05parts\x18\x02 \x03(\v2\x17.millrace.v1.ResultPartR\x05parts\"\xf6\x01\n" +
 	"\n" +
 	"ResultPart\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x1c\n" +
@@ -1876,7 +1896,9 @@ const file_millrace_v1_job_service_proto_rawDesc = "" +
 	"\x06ticket\x18\x03 \x01(\fR\x06ticket\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\arecords\x18\x05 \x01(\x03R\arecords\x12+\n" +
-	"\x04kind\x18\x06 \x01(\x0e2\x17.millrace.v1.OutputKindR\x04kind\"8\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x17.millrace.v1.OutputKindR\x04kind\x12\x1a\n" +
+	"\bposition\x18\a \x01(\x03R\bposition\x12!\n" +
+	"\fend_position\x18\b \x01(\x03R\vendPosition\"8\n" +
 	"\fOutputTicket\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\x04R\x03job\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\"\"\n" +

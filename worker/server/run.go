@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// Stopping, and complaining.
+const (
+	// stopWithin is how long those who fetch an output may take when the worker
+	// ends.
+	stopWithin = 2 * time.Second
+	// leaveWithin is how long gossip may take to hear that it left.
+	leaveWithin = time.Second
+	// lonelyAfter is how often a worker says that it finds no coordinator.
+	lonelyAfter = 10 * time.Second
+)
+
+// errLeft is the cause of what Run stops when the agent has ended.
+var errLeft = errors.New("the worker has left")
+
+// Run takes part until the worker has drained, until a coordinator has refused
+// it for good, which is the error then, or until ctx ends, which stops
+// everything at once. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	helping, stopHelping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHelping()
+	helpers := []struct {
+		name string
+		run  func() error
+	}{
+		{"gossip", func() error { return s.gossip.Run(helping) }},
+		{"data", func() error { return s.data.Serve(s.listener) }},
+		{"lookout", func() error { return s.lookOut(helping) }},
+	}
+	ended := make(chan error, len(helpers))
+	for _, h := range helpers {
+		go func() {
+			err := h.run()
+			stop(fmt.Errorf("%s has ended: %w", h.name, errOr(err, errLeft)))
+			ended <- err
+		}()
+	}
+	s.gossip.Watch(s.bosses.observe)
+	s.config.Logger.Info("worker starts", "worker", s.config.Name, "incarnation", s.incarnation, "data", s.addr, "gossip", s.GossipAddr(),
+		"slots", s.config.Slots, "tls", s.keeper != nil, "version", s.config.Version)
+	faults := []error{besidesStop(s.agent.Run(ctx))}
+	s.config.Logger.Info("worker stops", "worker", s.config.Name, "cause", errOr(context.Cause(ctx), errOr(faults[0], errLeft)))
+	faults = append(faults, s.gossip.Leave(leaveWithin))
+	stopHelping()
+	s.stopData()
+	for range helpers {
+		faults = append(faults, besidesStop(<-ended))
+	}
+	s.bosses.close()
+	s.pool.Close()
+	return errors.Join(append(faults, s.roots.Close())...)
+}
+
+// stopData lets those who fetch an output have it, for some time.
+func (s *Server) stopData() {
+	hard := time.AfterFunc(stopWithin, s.data.Stop)
+	defer hard.Stop()
+	s.data.GracefulStop()
+}
+
+// lookOut says now and then that there is no coordinator.
+func (s *Server) lookOut(ctx context.Context) error {
+	ticker := time.NewTicker(lonelyAfter)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if len(s.bosses.known()) == 0 {
+			s.config.Logger.Warn("no coordinator found yet; the worker keeps looking", "worker", s.config.Name, "join", s.config.Join,
+				"members", len(s.gossip.Members()), "gossip", s.GossipAddr())
+		}
+	}
+}
+
+// errOr is err, or another one where it is nil.
+func errOr(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// besidesStop is what there is in an error but that somebody was told to stop.
+func besidesStop(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
+}

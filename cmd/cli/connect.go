@@ -82,16 +82,23 @@ func (l *link) told(ctx context.Context, err error) error {
 	if status, ok := isInterrupted(ctx); ok {
 		return &failure{status, context.Cause(ctx)}
 	}
-	if api.CodeOf(err) == api.Unavailable && !strings.Contains(err.Error(), l.server) {
-		err = fmt.Errorf("no coordinator answers at %s: %w", l.server, err)
-	}
 	if api.CodeOf(err) == api.Unavailable {
-		err = fmt.Errorf("%w\nIs it running? --server or MILLRACE_SERVER names another one", err)
+		err = fmt.Errorf("no coordinator answers at %s: %s\nIs it running? --server or MILLRACE_SERVER names another one", l.server, undressed(err))
 	}
 	if api.CodeOf(err) == api.Invalid {
 		return &failure{statusUsage, err}
 	}
 	return failed(err)
+}
+
+// undressed is what an error of a connection says, without gRPC's own words
+// around it.
+func undressed(err error) string {
+	_, text, found := strings.Cut(err.Error(), `desc = "transport: `)
+	if !found {
+		return err.Error()
+	}
+	return strings.TrimPrefix(strings.TrimSuffix(text, `"`), "Error while dialing: ")
 }
 
 // with runs what a command does over a link.

@@ -51,7 +51,7 @@ const coordinatorExample = `  # For this machine
 var coordinatorGroups = []flagGroup{
 	{"Addresses", []string{"listen", "gossip", "advertise", "gossip-profile"}},
 	{"Security", securityFlags},
-	{"Jobs", []string{"keep-for", "keep-jobs", "max-jobs", "quota"}},
+	{"Jobs", []string{"keep-for", "keep-jobs", "max-jobs", "quota", "shelf-result", "shelf-bytes"}},
 	{"Workers", []string{"lease", "heartbeat", "worker-gone", "target-lease", "max-workers"}},
 	{"Others", []string{"help"}},
 }
@@ -60,6 +60,8 @@ var coordinatorGroups = []flagGroup{
 type coordinatorOptions struct {
 	config server.Config
 	quotas map[string]string
+
+	shelfResult, shelfBytes int64
 }
 
 func (a *app) coordinatorCommand() *cobra.Command {
@@ -94,6 +96,9 @@ func (o *coordinatorOptions) jobFlags(f settings.Flags) {
 	f.Duration(&c.KeepFor, "keep-for", "", time.Millisecond, "keep an ended job and its result this long, if it says nothing itself")
 	f.Count(&c.KeepJobs, "keep-jobs", "", 1, "remember at most so many ended jobs")
 	f.Count(&c.MaxJobs, "max-jobs", "", 1, "refuse jobs beyond so many that have not ended")
+	o.shelfResult, o.shelfBytes = 1<<20, 64<<20
+	f.Bytes(&o.shelfResult, "shelf-result", "", "keep a copy here of results up to this size, so that their workers may go")
+	f.Bytes(&o.shelfBytes, "shelf-bytes", "", "keep at most so much in such copies")
 	f.Pairs(&o.quotas, "quota", "user=slots", "give a user at most so many slots at once; * for all others", func(user, slots string) error {
 		if n, err := strconv.Atoi(slots); err != nil || n < 1 {
 			return fmt.Errorf("%s=%s: the slots of a user are a whole number from 1 on", user, slots)
@@ -121,6 +126,10 @@ func (o *coordinatorOptions) finish() error {
 			return usage("--listen %s: %w", c.Listen, err)
 		}
 		c.Gossip = next
+	}
+	c.Coordinator.ShelfResult, c.Coordinator.ShelfBytes = int(o.shelfResult), int(o.shelfBytes)
+	if o.shelfResult == 0 || o.shelfBytes == 0 {
+		c.Coordinator.ShelfResult, c.Coordinator.ShelfBytes = -1, 0 // none
 	}
 	c.Coordinator.Quotas = map[string]int{}
 	for user, slots := range o.quotas {

@@ -53,7 +53,7 @@ func TestCommandLinesSayWhatWasMeant(t *testing.T) {
 		args []string
 		said string
 	}{
-		{[]string{"rum"}, "did you mean run?"},
+		{[]string{"rum"}, "did you mean run"},
 		{[]string{"job.yaml"}, "millrace run job.yaml"},
 		{[]string{"run", "--sql", "SELECT 1", "--command", "cat", "books"}, "exclude each other"},
 		{[]string{"run", "--command", "cat", "--single", "books"}, "--output"},

@@ -89,7 +89,12 @@ func showTime(otherwise string) func(time.Duration) string {
 
 // Bytes adds a setting that is a size.
 func (f Flags) Bytes(to *int64, name, otherwise, usage string) {
-	add(f, to, name, "size", otherwise, usage, api.ParseBytes, showBytes)
+	add(f, to, name, "size", otherwise, usage, api.ParseBytes, func(n int64) string {
+		if n == 0 && otherwise != "" {
+			return ""
+		}
+		return showBytes(n)
+	})
 }
 
 // showBytes writes a size in the largest binary unit that fits it exactly.
@@ -98,9 +103,6 @@ func showBytes(n int64) string {
 	i := 0
 	for n != 0 && n%1024 == 0 && i < len(units)-1 {
 		n, i = n/1024, i+1
-	}
-	if n == 0 {
-		return ""
 	}
 	return strconv.FormatInt(n, 10) + units[i]
 }

@@ -66,9 +66,9 @@ type stream struct {
 
 	source  source // of the part; nil until it is open
 	central bool   // its worker does not have it: the coordinator must know more
-	given  int64  // bytes of the part that were given out
-	sum    uint32 // the CRC-32C of those
-	tries  int    // how often the part was opened
+	given   int64  // bytes of the part that were given out
+	sum     uint32 // the CRC-32C of those
+	tries   int    // how often the part was opened
 }
 
 // next is the next message of the result.

@@ -17,11 +17,15 @@ const (
 	minDefaultMemory = 64 << 20
 )
 
-// DefaultMemory is what a worker may use, in bytes, when nobody says: 70 % of
-// what the control group and the machine leave, at most 768 MiB.
-func DefaultMemory() int64 {
+// DefaultMemory is what the worker of a single job may use, in bytes, when nobody
+// says: as FreeMemory, but at most 768 MiB.
+func DefaultMemory() int64 { return min(FreeMemory(), maxDefaultMemory) }
+
+// FreeMemory is what a worker of a cluster may use, in bytes, when nobody says:
+// 70 % of what the control group and the machine leave, at least 64 MiB.
+func FreeMemory() int64 {
 	free := min(groupMemory("/proc/self/cgroup", "/sys/fs/cgroup"), freeMemory("/proc/meminfo"))
-	return int64(max(min(float64(free)*memoryShare, maxDefaultMemory), minDefaultMemory))
+	return int64(max(float64(free)*memoryShare, minDefaultMemory))
 }
 
 // groupMemory is what the control group (version 2) of this process, and those

@@ -237,10 +237,10 @@ func (o *owner) parts(id ledger.JobID) *keptResult {
 		}
 		return r
 	}
-	outputs, complete := o.ledger.Result(id)
+	parts, complete := o.ledger.Result(id)
 	r.complete = complete
-	for i, output := range outputs {
-		r.parts = append(r.parts, keptPart{output, ledger.Position(i), ledger.Position(i + 1)})
+	for _, p := range parts {
+		r.parts = append(r.parts, keptPart{p.Output, p.From, p.To})
 	}
 	return r
 }

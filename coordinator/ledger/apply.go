@@ -33,6 +33,8 @@ func (s *State) Apply(f Fact) bool {
 		return s.outputsMerged(f)
 	case *ResultRead:
 		return s.resultRead(f)
+	case *JobShelved:
+		return s.jobShelved(f)
 	case *CordonSet:
 		return s.cordonSet(f)
 	case *WorkWasted:
@@ -45,7 +47,7 @@ func (s *State) Apply(f Fact) bool {
 // a coordinator that lost its log, and whose terms are later, gives none again
 // that workers may know.
 func (s *State) termBegan(f *TermBegan) {
-	if s.term == 0 {
+	if s.term == 0 && !s.bug.has(BugSameNumbers) {
 		s.base = JobID(f.Term) - 1
 		s.lastJob = s.base
 	}
@@ -108,6 +110,10 @@ func (s *State) advance(j *job, at Time) {
 
 func (s *State) end(j *job, state JobState, at Time) {
 	j.state, j.ended = state, max(at, j.submitted)
+	j.keptFrom = j.ended
+	if j.remaking { // it has ended before
+		j.remaking, j.ended = false, j.firstEnd
+	}
 	s.live--
 }
 
@@ -134,6 +140,10 @@ func (s *State) jobClosed(f *JobClosed) bool {
 	}
 	if f.Untried && j.retries > 0 {
 		j.retries--
+	}
+	if j.remaking {
+		s.settleRemake(j, f)
+		return true
 	}
 	s.end(j, f.State, f.At)
 	j.class, j.reason, j.fault = f.Class, f.Reason, f.Failure
@@ -256,7 +266,10 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 		return false
 	}
 	j.maxBatch = max(j.maxBatch, f.Fence.Batch)
-	j.retries++ // until its job is closed over it
+	spends := f.Class != OutcomeInputGone || s.bug.has(BugSpendGone)
+	if spends {
+		j.retries++ // until its job is closed over it
+	}
 	old, _ := g.failed.get(f.From)
 	fail := &failure{from: f.From, to: f.To, class: f.Class, first: f.Failure}
 	if old != nil && old.to == f.To {
@@ -265,11 +278,13 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 			fail.first = f.Failure
 		}
 	}
-	fail.spent++
+	if spends {
+		fail.spent++
+		fail.by = blame(fail.by, f.Worker)
+	}
 	if f.Class == OutcomeInputGone && !slices.Contains(fail.gone, f.Worker) {
 		fail.gone = append(slices.Clip(fail.gone), f.Worker)
 	}
-	fail.by = blame(fail.by, f.Worker)
 	g.forgive(f.From, f.To)
 	if f.SplitAt <= f.From || f.SplitAt >= f.To {
 		g.failed.put(f.From, fail)
@@ -291,15 +306,16 @@ func blame(by []WorkerID, w WorkerID) []WorkerID {
 
 func (s *State) outputsLost(f *OutputsLost) bool {
 	j := s.jobs[f.Job]
-	if j == nil || j.released {
+	if j == nil || j.released || j.rests() && !f.Wanted && !s.bug.has(BugEagerRemake) {
 		return false
 	}
-	took := false
+	took := f.Wanted && j.rests() && !j.stages[f.Stage].complete() // some was lost before
 	for _, id := range f.Outputs {
 		e := s.outputs[id]
 		if e == nil || e.job != j || e.stage != f.Stage {
 			continue
 		}
+		j.rerun += e.batches
 		s.undo(e)
 		took = true
 	}
@@ -313,6 +329,8 @@ func (s *State) outputsLost(f *OutputsLost) bool {
 // had consumed must be made again too.
 func (s *State) reopen(j *job, index int) {
 	if j.state == StateDone {
+		j.remaking, j.firstEnd = j.settings.Keep, j.ended
+		j.remakeReason, j.remakeFault = "", nil
 		j.ended = 0
 		s.live++
 	}
@@ -320,6 +338,7 @@ func (s *State) reopen(j *job, index int) {
 	j.committed = stage{total: 1}
 	for i := range index {
 		if j.stages[i].closed {
+			j.rerun += j.stages[i].batches
 			s.redo(j, i)
 		}
 	}

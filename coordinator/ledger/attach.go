@@ -118,7 +118,7 @@ func (l *Ledger) oldOutcome(w *worker, o *Outcome) {
 		l.finish(w, b, o)
 		return
 	}
-	if o.Class == OutcomeReturned || o.Class == OutcomeCancelled {
+	if o.Class == OutcomeReturned || o.Class == OutcomeCancelled || o.Class == OutcomeMissing {
 		l.emit(Ack{w.id, w.session, o.Fence})
 		return
 	}
@@ -308,7 +308,10 @@ func (l *Ledger) audit(w *worker, e *WorkerAttached) {
 	}
 	if held := l.state.holders[w.id]; held != nil {
 		for x := range held.all() {
-			if !has[x.out.ID] && x.out.Kind != OutputFile {
+			switch {
+			case has[x.out.ID]:
+				x.absent, x.doubts = false, nil
+			case x.out.Kind != OutputFile:
 				l.lose(x)
 			}
 		}

@@ -20,6 +20,9 @@ type batch struct {
 	anybody  Time // from when on a worker that failed it may have it again
 	lost     int  // how often it was lost with its worker, for nothing
 
+	unreached []WorkerID // workers that did not get its inputs lately
+	misses    uint32     // how often that was
+
 	// The rest is about the lease.
 	fence   Fence
 	worker  *worker // who has it, or who is to merge

@@ -2,7 +2,7 @@ package ledger
 
 // Bug is a set of faults planted on purpose, for the simulation's own test:
 // it must catch each. Always 0 elsewhere.
-type Bug uint32
+type Bug uint64
 
 // The planted bugs.
 const (
@@ -51,6 +51,22 @@ const (
 	// BugForgetCordon gives a cordoned worker leases again once it has
 	// attached anew.
 	BugForgetCordon
+	// BugSpendGone has an input that a worker does not find spend an attempt.
+	BugSpendGone
+	// BugHastyLost takes an output to be lost at the first report that it is
+	// out of reach.
+	BugHastyLost
+	// BugEagerRemake makes lost parts of a kept result again though nobody
+	// asks.
+	BugEagerRemake
+	// BugRemakeAll makes all of a kept result again when a part is lost.
+	BugRemakeAll
+	// BugForgetEarly forgets a job as soon as it has ended.
+	BugForgetEarly
+	// BugKeepForever never forgets a job because its time is over.
+	BugKeepForever
+	// BugSameNumbers begins with job 1 in every log.
+	BugSameNumbers
 )
 
 // has says whether the bug is planted.

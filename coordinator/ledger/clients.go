@@ -95,7 +95,7 @@ func (l *Ledger) followClosed(f *JobClosed, took bool) {
 	switch {
 	case j == nil:
 		code = AnswerNotFound
-	case j.state != f.State:
+	case j.state != f.State && !(took && j.state == StateDone):
 		code = AnswerEnded
 	}
 	l.answerAsked(f.Asked, code, f.Job, false)
@@ -103,8 +103,8 @@ func (l *Ledger) followClosed(f *JobClosed, took bool) {
 	if r == nil {
 		return
 	}
+	r.closing = false // it may be reopened
 	if !took {
-		r.closing = false // it may be reopened
 		return
 	}
 	reason := "the job has failed"
@@ -113,10 +113,18 @@ func (l *Ledger) followClosed(f *JobClosed, took bool) {
 	}
 	l.change(r)
 	l.endRun(r, reason)
-	l.retire(r)
+	if j.released { // its result could not be made again otherwise, and what is left of it stays
+		l.retire(r)
+	}
 }
 
-func (l *Ledger) followForgotten(f *JobForgotten) {
+func (l *Ledger) followForgotten(f *JobForgotten, took bool) {
+	if j := l.state.jobs[f.Job]; !took && j != nil { // its result is made again
+		j.pruned = false
+		l.answerAsked(f.Asked, AnswerRunning, f.Job, false)
+		return
+	}
+	l.answerAsked(f.Asked, AnswerOK, f.Job, false)
 	if r := l.runs[f.Job]; r != nil {
 		l.endRun(r, "the job is forgotten")
 		l.retire(r)

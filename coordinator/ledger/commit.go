@@ -33,7 +33,9 @@ func (l *Ledger) follow(f Fact) {
 	case *OutputsMerged:
 		l.followMerged(f, took)
 	case *JobForgotten:
-		l.followForgotten(f)
+		l.followForgotten(f, took)
+	case *JobShelved:
+		l.followShelved(f, took)
 	case *CordonSet:
 		l.followCordoned(f)
 	}
@@ -136,7 +138,11 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 			if x := b.knownFailure(); x != nil {
 				spent = x.spent
 			}
-			l.backOff(b, spent)
+			if f.Class == OutcomeInputGone && l.elsewhere(r, k, b.knownFailure().gone) {
+				l.ready(b)
+			} else {
+				l.backOff(b, spent)
+			}
 			l.change(r)
 			return
 		}
@@ -194,7 +200,9 @@ func (l *Ledger) followLost(f *OutputsLost) {
 	if r == nil {
 		return
 	}
+	r.remaking = false
 	if !took {
+		l.notLost(f)
 		l.leaveLimbo(r)
 		return
 	}
@@ -217,6 +225,17 @@ func (l *Ledger) followLost(f *OutputsLost) {
 	l.restartReading(r)
 	l.moveOn(r)
 	l.touch(r)
+}
+
+// notLost follows a loss that did not take hold: of a kept result that was done
+// meanwhile, what is lost waits until somebody asks.
+func (l *Ledger) notLost(f *OutputsLost) {
+	for _, id := range f.Outputs {
+		if e := l.state.outputs[id]; e != nil && e.job.id == f.Job {
+			e.losing = false
+			l.lose(e)
+		}
+	}
 }
 
 // leaveLimbo takes up batches again whose inputs turned out not to be lost.
@@ -287,6 +306,7 @@ func (l *Ledger) endRun(r *run, reason string) {
 	if !r.ended {
 		r.ended = true
 		l.emit(JobEnded{r.job.id, r.job.state})
+		l.expireAt(r.job.expires(l))
 		l.prune()
 	}
 }
@@ -307,8 +327,7 @@ func (l *Ledger) prune() {
 		if j.state.Over() {
 			over--
 			if !j.pruned {
-				j.pruned = true
-				l.propose(&JobForgotten{j.id})
+				l.forget(j)
 			}
 		}
 	}

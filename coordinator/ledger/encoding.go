@@ -18,6 +18,7 @@ const (
 	kindWorkWasted
 	kindSnapshot
 	kindCordonSet
+	kindJobShelved
 )
 
 // AppendFact appends the encoding of a fact to b.
@@ -78,6 +79,8 @@ func kindOf(f Fact) uint64 {
 		return kindWorkWasted
 	case *CordonSet:
 		return kindCordonSet
+	case *JobShelved:
+		return kindJobShelved
 	}
 	panic(fmt.Sprintf("ledger: unknown fact %T", f))
 }
@@ -97,6 +100,7 @@ func factOf(kind uint64) Fact {
 		kindResultRead:    func() Fact { return &ResultRead{} },
 		kindWorkWasted:    func() Fact { return &WorkWasted{} },
 		kindCordonSet:     func() Fact { return &CordonSet{} },
+		kindJobShelved:    func() Fact { return &JobShelved{} },
 	}
 	if kind >= uint64(len(facts)) || facts[kind] == nil {
 		return nil
@@ -127,6 +131,9 @@ func (w *wire) fact(f Fact) {
 	case *JobClosed:
 		w.jobClosed(f)
 	case *JobForgotten:
+		w.asked(&f.Asked)
+		num(w, &f.Job)
+	case *JobShelved:
 		num(w, &f.Job)
 	case *RangeDone:
 		w.rangeDone(f)
@@ -136,6 +143,7 @@ func (w *wire) fact(f Fact) {
 		num(w, &f.Job)
 		num(w, &f.Stage)
 		many(w, &f.Outputs, str[OutputID])
+		w.flag(&f.Wanted)
 	case *OutputsMerged:
 		w.outputsMerged(f)
 	case *ResultRead:

@@ -109,7 +109,8 @@ type OutputLost struct {
 
 // ResultRequested: a client reads a job's result. From now on [OutputReady]
 // tells the outputs to deliver; asking again starts at the first that was not
-// consumed.
+// consumed. Of a kept result nothing is told or consumed (see [Ledger.Result]):
+// what is lost of it is made again.
 type ResultRequested struct {
 	Job JobID
 }

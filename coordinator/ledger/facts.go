@@ -65,7 +65,8 @@ type JobClosed struct {
 
 // JobForgotten: an ended job, and its unread result, is kept no longer.
 type JobForgotten struct {
-	Job JobID
+	Asked Asked
+	Job   JobID
 }
 
 // RangeDone: an attempt won its batch.
@@ -94,11 +95,13 @@ type RangeFailed struct {
 	SplitAt  Position
 }
 
-// OutputsLost: done ranges are undone, because their outputs are gone.
+// OutputsLost: done ranges are undone, because their outputs are gone. Of a
+// kept result that is done they are undone only when they are Wanted.
 type OutputsLost struct {
 	Job     JobID
 	Stage   int
 	Outputs []OutputID
+	Wanted  bool
 }
 
 // OutputsMerged: neighbouring outputs were replaced by one.

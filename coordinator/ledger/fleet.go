@@ -103,7 +103,7 @@ func (l *Ledger) Workers(at Time) []WorkerView {
 		views = append(views, l.workerView(w, at))
 	}
 	for id, r := range l.rumours {
-		if l.workers[id] == nil {
+		if l.workers[id] == nil && (!r.opinion.deadly() || l.state.cordoned[id]) {
 			views = append(views, WorkerView{
 				Name: id, Incarnation: r.incarnation, State: StandingUnattached, Gossip: r.opinion, Cordoned: l.state.cordoned[id],
 			})

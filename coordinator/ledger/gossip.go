@@ -74,10 +74,29 @@ func (l *Ledger) hearRumour(w *worker, e Gossiped) {
 	switch {
 	case w != nil && w.class != nil && e.Incarnation < w.incarnation:
 	case known && e.Incarnation < old.incarnation:
-	case e.Opinion == OpinionUnknown || e.Opinion == OpinionLeft:
+	case e.Opinion == OpinionUnknown:
 		delete(l.rumours, e.Worker)
-	case known || len(l.rumours) < rumoursPerWorker*l.cfg.MaxWorkers:
-		l.rumours[e.Worker] = rumour{e.Incarnation, e.Opinion}
+	default:
+		l.keepRumour(e.Worker, rumour{e.Incarnation, e.Opinion})
+	}
+}
+
+// keepRumour keeps a rumour, as far as there is room. Those of the dead stay
+// only until there are too many.
+func (l *Ledger) keepRumour(id WorkerID, r rumour) {
+	if _, known := l.rumours[id]; !known && len(l.rumours) >= rumoursPerWorker*l.cfg.MaxWorkers {
+		return
+	}
+	l.rumours[id] = r
+	if !r.opinion.deadly() {
+		return
+	}
+	l.ghosts = append(l.ghosts, id)
+	if len(l.ghosts) > l.cfg.MaxWorkers {
+		if oldest := l.ghosts[0]; l.rumours[oldest].opinion.deadly() {
+			delete(l.rumours, oldest)
+		}
+		l.ghosts = l.ghosts[1:]
 	}
 }
 

@@ -186,6 +186,9 @@ func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 // idle. When all have failed it, those go first that did so longer ago.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
+	if slices.Contains(b.unreached, w.id) && l.elsewhere(b.run, b.work, b.unreached) {
+		return true
+	}
 	switch {
 	case f == nil:
 		return false

@@ -1,5 +1,11 @@
 package ledger
 
+import "time"
+
+// A job that has ended is kept for a time, and then forgotten with its result.
+// A kept result stays with the workers that made it, or is shelved by the shell
+// when it is small. What of it is lost is made again only when somebody asks.
+
 // JobRemoved: a client wants an ended job forgotten, with its result. It is
 // answered when that is durable.
 type JobRemoved struct {
@@ -14,20 +20,176 @@ type ResultShelved struct {
 	Job JobID
 }
 
-func (JobRemoved) event()    {}
-func (ResultShelved) event() {}
-
-func (l *Ledger) jobRemoved(e JobRemoved) {
-	l.answer(e.Request, AnswerNotFound, e.Job, false)
+// JobShelved: the shell has the job's result.
+type JobShelved struct {
+	Job JobID
 }
 
-func (l *Ledger) resultShelved(ResultShelved) {}
+func (JobRemoved) event()    {}
+func (ResultShelved) event() {}
+func (*JobShelved) fact()    {}
 
-// Result returns the outputs of the kept result of a job that is done, in
-// source order; none once the result is shelved. They are complete unless
-// something of them is lost, or the job is not done or not kept: then
-// [ResultRequested] has what is missing made again, and [Changed] tells when to
-// look again.
-func (l *Ledger) Result(id JobID) (outputs []Output, complete bool) {
-	return nil, false
+// Part is an output of a kept result, and where it lies. When it is made again
+// the bounds may be others.
+type Part struct {
+	Output   Output
+	From, To Position
+}
+
+// Result returns the parts of the kept result of a job that is done, in
+// source order: those that are there. They are complete unless something of
+// them is lost: then [ResultRequested] has that made again, and [Changed] tells
+// when to look again. A job that is not done or does not keep its result has
+// none. Of a shelved result there are none, and they are complete.
+func (l *Ledger) Result(id JobID) (parts []Part, complete bool) {
+	j := l.state.jobs[id]
+	if j == nil || j.state != StateDone || !j.settings.Keep {
+		return nil, false
+	}
+	if j.released || j.toFiles() {
+		return nil, true
+	}
+	g := &j.stages[j.last()]
+	complete = g.complete()
+	parts = make([]Part, 0, g.outputs)
+	for e := range g.order.all() {
+		switch {
+		case e.out.ID == "":
+		case e.absent || e.losing:
+			complete = false
+		default:
+			parts = append(parts, Part{e.out, e.from, e.to})
+		}
+	}
+	return parts, complete
+}
+
+// rests says whether a job is done and its result is kept: what is lost of it
+// is lost until somebody asks.
+func (j *job) rests() bool { return j.state == StateDone && j.settings.Keep }
+
+// remake has the lost parts of a kept result made again.
+func (l *Ledger) remake(r *run) {
+	j := r.job
+	var lost []OutputID
+	g := &j.stages[j.last()]
+	for e := range g.order.all() {
+		if e.absent || l.cfg.Bug.has(BugRemakeAll) && e.out.ID != "" {
+			lost = append(lost, e.out.ID)
+			e.losing = true
+		}
+	}
+	if (len(lost) > 0 || !g.complete()) && !r.remaking {
+		r.remaking = true
+		l.propose(&OutputsLost{Job: j.id, Stage: j.last(), Outputs: lost, Wanted: true})
+	}
+}
+
+// settleRemake ends the attempt to make lost parts of a kept result again: the
+// job is done as it was before, with what is left of its result.
+func (s *State) settleRemake(j *job, f *JobClosed) {
+	s.end(j, StateDone, f.At)
+	j.remakeReason, j.remakeFault = f.Reason, f.Failure
+	for i := range j.stages {
+		j.stages[i].failed.reset()
+	}
+}
+
+// keptFor is how long a job is kept once it has ended.
+func (l *Ledger) keptFor(j *job) time.Duration {
+	if l.cfg.Bug.has(BugForgetEarly) {
+		return 1
+	}
+	if d := j.settings.KeepFor; d > 0 {
+		return d
+	}
+	return l.cfg.KeepFor
+}
+
+// expires returns when an ended job is forgotten.
+func (j *job) expires(l *Ledger) Time { return j.keptFrom.Add(l.keptFor(j)) }
+
+// expiryEvery is how seldom jobs are looked through for those whose time is
+// over.
+const expiryEvery = time.Second
+
+// expireAt has ended jobs looked through at a time, unless that happens before.
+func (l *Ledger) expireAt(at Time) {
+	if l.expiry == 0 || at < l.expiry {
+		l.expiry = at
+		l.timers.push(timer{at: at, kind: dueExpiry})
+	}
+}
+
+// expiryDue proposes to forget the jobs whose time is over.
+func (l *Ledger) expiryDue(at Time) {
+	if at != l.expiry {
+		return
+	}
+	l.expiry = 0
+	next := never
+	for _, j := range l.state.order {
+		if !j.state.Over() || j.pruned || l.cfg.Bug.has(BugKeepForever) {
+			continue
+		}
+		switch due := j.expires(l); {
+		case due > l.now:
+			next = min(next, due)
+		case l.beingRead(j):
+			next = min(next, l.now.Add(expiryEvery))
+		default:
+			l.forget(j)
+		}
+	}
+	if next != never {
+		l.expireAt(max(next, l.now.Add(expiryEvery)))
+	}
+}
+
+// beingRead says whether a client is reading a result that can't be read
+// again.
+func (l *Ledger) beingRead(j *job) bool {
+	r := l.runs[j.id]
+	return r != nil && r.reading != nil && !r.reading.left
+}
+
+// forget proposes to forget an ended job.
+func (l *Ledger) forget(j *job) {
+	j.pruned = true
+	l.propose(&JobForgotten{Job: j.id})
+}
+
+func (l *Ledger) jobRemoved(e JobRemoved) {
+	switch j := l.state.jobs[e.Job]; {
+	case j == nil:
+		l.answer(e.Request, AnswerNotFound, e.Job, false)
+	case !j.state.Over():
+		l.answer(e.Request, AnswerRunning, e.Job, false)
+	default:
+		j.pruned = true
+		l.propose(&JobForgotten{Job: e.Job, Asked: Asked{l.term, e.Request}})
+	}
+}
+
+func (l *Ledger) resultShelved(e ResultShelved) {
+	if j := l.state.jobs[e.Job]; j != nil && j.rests() && !j.released {
+		l.propose(&JobShelved{e.Job})
+	}
+}
+
+func (s *State) jobShelved(f *JobShelved) bool {
+	j := s.jobs[f.Job]
+	if j == nil || !j.rests() || j.released || !j.stages[j.last()].complete() {
+		return false
+	}
+	j.shelved = true
+	s.release(j)
+	return true
+}
+
+func (l *Ledger) followShelved(f *JobShelved, took bool) {
+	if r := l.runs[f.Job]; took && r != nil {
+		l.change(r)
+		l.retire(r)
+	}
 }

@@ -12,6 +12,7 @@ type Ledger struct {
 
 	workers  map[WorkerID]*worker
 	rumours  map[WorkerID]rumour
+	ghosts   []WorkerID // names in rumours of the dead, oldest first
 	classes  []*class
 	spareIDs []int // indexes of workers that were forgotten
 	indexes  int   // indexes ever given out
@@ -27,7 +28,8 @@ type Ledger struct {
 
 	timers timers
 	wake   Time
-	asking int // submissions proposed and not committed
+	expiry Time // when ended jobs are looked through; 0 when no timer is set
+	asking int  // submissions proposed and not committed
 
 	effects []Effect
 	facts   []Fact // to be proposed at the end of the step

@@ -13,12 +13,19 @@ func (l *Ledger) lose(e *entry) {
 	if e.losing || e.out.ID == "" || l.cfg.Bug.has(BugForgetLost) {
 		return
 	}
+	if e.job.rests() && !l.cfg.Bug.has(BugEagerRemake) {
+		if r := l.runs[e.job.id]; !e.absent && r != nil {
+			e.absent = true
+			l.change(r)
+		}
+		return
+	}
 	e.losing = true
 	if n := len(l.facts); n > 0 {
-		if f, ok := l.facts[n-1].(*OutputsLost); ok && f.Job == e.job.id && f.Stage == e.stage {
+		if f, ok := l.facts[n-1].(*OutputsLost); ok && f.Job == e.job.id && f.Stage == e.stage && !f.Wanted {
 			f.Outputs = append(f.Outputs, e.out.ID)
 			return
 		}
 	}
-	l.propose(&OutputsLost{e.job.id, e.stage, []OutputID{e.out.ID}})
+	l.propose(&OutputsLost{Job: e.job.id, Stage: e.stage, Outputs: []OutputID{e.out.ID}})
 }

@@ -206,7 +206,7 @@ func (l *Ledger) mergeFailed(b *batch, class OutcomeClass, failure []byte) {
 	l.answerOutcome(b, true)
 	b.spent++
 	switch {
-	case class == OutcomeInputGone:
+	case class == OutcomeInputGone: // as workers say it that know no missing outputs
 		for _, e := range b.inputs {
 			if e.out.ID != "" {
 				l.lose(e)

@@ -25,6 +25,8 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 	case OutcomeReturned, OutcomeCancelled, OutcomeUnspecified:
 		l.emit(Ack{w.id, w.session, o.Fence})
 		l.release(b)
+	case OutcomeMissing:
+		l.outputsMissing(b, o)
 	case OutcomeDone, OutcomeDoneWithSkips:
 		b.owed = true
 		w.done++
@@ -164,7 +166,8 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 	case why == "":
 		why = l.ends(b, class)
 	}
-	if why == noInput && b.inputStage() >= 0 {
+	if why != "" && class == OutcomeInputGone && b.kind == LeaseCommit && r.refiled < maxRefiled {
+		r.refiled++
 		for e := range r.job.stages[b.inputStage()].order.all() {
 			l.lose(e) // they can be made again
 		}
@@ -179,8 +182,9 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 // better: what it said is the whole reason.
 const FailedForGood = "a batch failed for good"
 
-// noInput is why a job ends whose source is gone.
-const noInput = "no worker finds the input of a batch"
+// maxRefiled is how often all files of a sink are made again, because one of
+// them is not there when they are to be moved in place.
+const maxRefiled = 3
 
 // inputStage returns the stage whose outputs a batch reads, -1 when it reads
 // none.
@@ -212,6 +216,12 @@ func (l *Ledger) losing(b *batch) bool {
 func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	r := b.run
 	known := b.knownFailure()
+	if class == OutcomeInputGone && !l.cfg.Bug.has(BugSpendGone) {
+		if asked := b.goneWith(known); !l.elsewhere(r, b.work, asked) {
+			return noInput(asked)
+		}
+		return ""
+	}
 	spent := uint32(1)
 	if known != nil {
 		spent += known.spent
@@ -225,8 +235,6 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 		return fmt.Sprintf("a batch failed %d times", spent)
 	case budget > 0 && uint64(r.job.retries)+uint64(r.failing) > budget:
 		return fmt.Sprintf("%d attempts failed in all", uint64(r.job.retries)+uint64(r.failing))
-	case class == OutcomeInputGone && !l.elsewhere(r, b.work, b.goneWith(known)):
-		return noInput
 	}
 	return ""
 }
@@ -263,7 +271,9 @@ func (l *Ledger) endFailed(b *batch, class OutcomeClass, failure []byte, why str
 	if f := b.knownFailure(); f != nil && len(f.first) > 0 && class != OutcomeFatal {
 		class, failure = f.class, f.first
 	}
-	l.close(b.run, &JobClosed{State: StateFailed, Class: class, Reason: why, Failure: failure, Untried: true})
+	l.close(b.run, &JobClosed{
+		State: StateFailed, Class: class, Reason: why, Failure: failure, Untried: class != OutcomeInputGone,
+	})
 }
 
 // close proposes the end of a job. Nothing of it is granted any more.
@@ -278,7 +288,7 @@ func (l *Ledger) close(r *run, f *JobClosed) {
 }
 
 func (l *Ledger) deadlineDue(r *run) {
-	if r.job.state.Over() || l.runs[r.job.id] != r {
+	if r.job.state.Over() || r.job.remaking || l.runs[r.job.id] != r {
 		return
 	}
 	l.close(r, &JobClosed{
@@ -293,7 +303,7 @@ func (l *Ledger) backOff(b *batch, spent uint32) {
 	b.started = false
 	wait := l.cfg.BackoffMax
 	if spent < 32 {
-		wait = min(l.cfg.BackoffMin<<min(spent-1, 31), wait)
+		wait = min(l.cfg.BackoffMin<<(max(spent, 1)-1), wait)
 		if wait <= 0 {
 			wait = l.cfg.BackoffMax
 		}

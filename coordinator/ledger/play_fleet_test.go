@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/millrace/millrace/coordinator/ledger"
 )
@@ -61,6 +62,39 @@ func (p *play) sayWorkers() {
 		}
 		p.said = append(p.said, s)
 	}
+}
+
+// sayResult tells what there is of a kept result.
+func (p *play) sayResult(id ledger.JobID) {
+	parts, complete := p.l.Result(id)
+	s := "complete:"
+	if !complete {
+		s = "not complete:"
+	}
+	for _, x := range parts {
+		s += fmt.Sprintf(" %s [%d,%d)", x.Output.ID, x.From, x.To)
+	}
+	p.said = append(p.said, s)
+}
+
+// sayKept tells what is kept of a job.
+func (p *play) sayKept(v ledger.JobView) (s string) {
+	if v.Stats.Rerun > 0 {
+		s += fmt.Sprintf(", %d rerun", v.Stats.Rerun)
+	}
+	if v.Kept {
+		s += fmt.Sprintf(", %d bytes kept", v.ResultBytes)
+		if v.Expires > 0 {
+			s += fmt.Sprintf(" until %v", time.Duration(v.Expires))
+		}
+	}
+	if v.Shelved {
+		s += ", shelved"
+	}
+	if v.Remake != "" {
+		s += fmt.Sprintf(", not made again: %s: %s", v.Remake, v.RemakeFailure)
+	}
+	return s
 }
 
 // sayFleet writes an effect that is about the fleet.

@@ -109,6 +109,8 @@ func (p *play) direct(a args) bool {
 		}
 	case "workers":
 		p.sayWorkers()
+	case "result":
+		p.sayResult(p.job(a))
 	case "job":
 		p.said = append(p.said, p.describe(p.job(a)))
 	default:
@@ -288,6 +290,7 @@ func (p *play) submitted(a args) ledger.Event {
 			Priority: int32(a.num("priority")), Weight: weight, Delay: a.time("delay"), Deadline: a.time("deadline"),
 			MaxAttempts: uint32(a.num("attempts")), RetryBudget: uint64(a.num("budget")), SkipLimit: uint64(a.num("skips")),
 			MaxConcurrency: uint32(a.num("limit")), MaxSpoolBytes: a.num("spool"), Labels: labels(a.list("labels")), PlanRequires: a.list("requires"),
+			User: a.named["user"], Keep: slices.Contains(a.plain, "keep"), KeepFor: a.time("for"),
 		},
 	}
 }
@@ -323,7 +326,7 @@ func (p *play) attached(a args) ledger.Event {
 var classes = map[string]ledger.OutcomeClass{
 	"plan": ledger.OutcomeDone, "done": ledger.OutcomeDone, "skip": ledger.OutcomeDoneWithSkips,
 	"retryable": ledger.OutcomeRetryable, "fatal": ledger.OutcomeFatal, "memory": ledger.OutcomeKilledMemory,
-	"gone": ledger.OutcomeInputGone, "return": ledger.OutcomeReturned, "stopped": ledger.OutcomeCancelled,
+	"missing": ledger.OutcomeMissing, "gone": ledger.OutcomeInputGone, "return": ledger.OutcomeReturned, "stopped": ledger.OutcomeCancelled,
 }
 
 func (p *play) outcome(a args, lease string) ledger.Outcome {
@@ -343,6 +346,9 @@ func (p *play) outcome(a args, lease string) ledger.Outcome {
 	if id := a.named["output"]; id != "" {
 		o.Output = ledger.Output{ID: ledger.OutputID(id), Kind: ledger.OutputBytes, Bytes: max(a.num("bytes"), 1)}
 		o.Counters.BytesOut = o.Output.Bytes
+	}
+	for _, id := range ids(a.list("outputs")) {
+		o.Missing = append(o.Missing, ledger.Missing{Output: id, Gone: slices.Contains(a.plain, "gone")})
 	}
 	if a.verb == "plan" {
 		o.Plan = p.plan(a)

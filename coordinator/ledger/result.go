@@ -14,6 +14,10 @@ func (l *Ledger) resultRequested(e ResultRequested) {
 	j, r := l.state.jobs[e.Job], l.runs[e.Job]
 	switch {
 	case j == nil || j.planOnly || j.plan != nil && j.toFiles():
+	case j.settings.Keep:
+		if r != nil && j.rests() {
+			l.remake(r)
+		}
 	case r != nil:
 		restart := r.reading != nil
 		l.untell(r)
@@ -106,7 +110,7 @@ func (l *Ledger) unpin(e *entry) bool {
 
 func (l *Ledger) resultConsumed(e ResultConsumed) {
 	x, r := l.state.outputs[e.Output], l.runs[e.Job]
-	if r == nil || x == nil || x.job != r.job || x.reading {
+	if r == nil || x == nil || x.job != r.job || x.reading || r.job.settings.Keep {
 		return
 	}
 	if p := r.reading; p != nil {

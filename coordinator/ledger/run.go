@@ -32,6 +32,9 @@ type run struct {
 	reserved  *worker
 	reading   *reading // the client that reads the result
 	crowded   bool     // too much of the result is not read
+	remaking  bool     // lost parts of a kept result were proposed to be made again
+	missed    int64    // how often outputs could not be had
+	refiled   int      // how often all files of the sink were made again
 }
 
 // band is all jobs of one priority.
@@ -80,6 +83,9 @@ const numbersSkipped = 10_000
 // resume takes up a job: a new one, or one that a new leader finds.
 func (l *Ledger) resume(j *job) {
 	j.pruned = false
+	if j.state.Over() {
+		l.expireAt(j.expires(l))
+	}
 	if j.released {
 		return
 	}
@@ -90,7 +96,7 @@ func (l *Ledger) resume(j *job) {
 	}
 	for i := range j.stages {
 		for e := range j.stages[i].order.all() {
-			e.merge, e.losing, e.told, e.reading = nil, false, false, false // of a leader before
+			e.merge, e.losing, e.told, e.reading, e.absent, e.doubts = nil, false, false, false, false, nil // of a leader before
 			if e.out.ID != "" {
 				l.presence(e.out.Worker)
 			}
@@ -110,7 +116,7 @@ func (l *Ledger) newRun(j *job, lastBatch BatchID) *run {
 	l.lay(r, &r.planning, planStage)
 	l.lay(r, &r.commit, commitStage)
 	r.layStages(l)
-	if d := j.settings.Deadline; d > 0 && !j.state.Over() {
+	if d := j.settings.Deadline; d > 0 && !j.state.Over() && !j.remaking {
 		l.timers.push(timer{at: j.submitted.Add(d), kind: dueDeadline, run: r})
 	}
 	if d := j.settings.Delay; d > 0 && j.submitted.Add(d) > l.now {

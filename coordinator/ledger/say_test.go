@@ -138,6 +138,7 @@ func (p *play) describe(id ledger.JobID) string {
 	if v.Stats.Wasted > 0 {
 		s += fmt.Sprintf(", %d wasted", v.Stats.Wasted)
 	}
+	s += p.sayKept(v)
 	if v.Paused {
 		s += ", paused"
 	}

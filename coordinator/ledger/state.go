@@ -66,10 +66,20 @@ type job struct {
 
 	read     Position // up to where the result was delivered
 	released bool     // nothing of it is needed any more
-	batches  int64    // done, in all stages
+	shelved  bool     // the shell has the result
+
+	remaking bool // it was done, and lost parts of its result are made again
+	firstEnd Time // when it was done first
+	keptFrom Time // when it ended last: it is kept so long from then on
+	// remakeReason and remakeFault say why that failed last.
+	remakeReason string
+	remakeFault  []byte
+
+	batches  int64 // done, in all stages
 	retries  int64
 	wasted   int64
 	merges   int64
+	rerun    int64 // batches undone since their outputs were lost
 	skips    [][]byte
 	maxBatch BatchID // the highest number that a fact names
 	pruned   bool    // its forgetting was proposed
@@ -119,10 +129,12 @@ type entry struct {
 	held     node[*entry] // in State.holders
 
 	// The rest is the leader's.
-	merge   *batch // that has it for an input
-	losing  bool   // its loss was proposed
-	told    bool   // it was told to the client that reads the result
-	reading bool   // its delivery was proposed
+	merge   *batch     // that has it for an input
+	losing  bool       // its loss was proposed
+	told    bool       // it was told to the client that reads the result
+	reading bool       // its delivery was proposed
+	absent  bool       // it is lost, and is made again when somebody asks
+	doubts  []WorkerID // who could not reach it
 }
 
 // maxBlamed is how many workers are remembered that failed a range.

@@ -12,6 +12,7 @@ const (
 	dueJob                       // a job's delay or grace is over
 	dueDeadline                  // a job must have ended
 	dueSteal                     // a waiting lease may be asked back
+	dueExpiry                    // an ended job's time may be over
 	dueWitness                   // a worker may have become silent
 )
 
@@ -100,6 +101,8 @@ func (l *Ledger) expire() {
 		case dueSteal:
 			t.worker.stealAt = 0
 			l.offer(t.worker)
+		case dueExpiry:
+			l.expiryDue(t.at)
 		case dueWitness:
 			l.witnessDue(t.worker, t.at)
 		}

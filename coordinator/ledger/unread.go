@@ -27,8 +27,8 @@ func (r *run) streams(k *work) bool {
 // be crowded.
 func (l *Ledger) overfull(r *run) bool {
 	k, p := r.current(), r.reading
-	if k == nil || !r.streams(k) {
-		return false
+	if k == nil || !r.streams(k) || r.job.settings.Keep {
+		return false // nobody reads a kept result while it is made
 	}
 	if p != nil && p.left && r.job.read > 0 {
 		return false // what a reader has left in the middle nobody else may read

@@ -84,6 +84,10 @@ type JobView struct {
 	Shelved bool
 	// ResultBytes is what workers hold of the result of a done job.
 	ResultBytes int64
+	// Remake says why lost parts of the kept result could not be made again,
+	// empty if they could, or nobody asked; RemakeFailure is a worker's.
+	Remake        string
+	RemakeFailure []byte
 	// Expires is when an ended job is forgotten; 0 before it has ended.
 	Expires Time
 }
@@ -112,9 +116,17 @@ func (l *Ledger) view(j *job, at Time) JobView {
 		ID: j.id, Key: j.key, State: j.state, Paused: j.paused, PlanOnly: j.planOnly, Spec: j.spec,
 		Plan: j.plan, Fragments: j.fragments, Submitted: j.submitted, Ended: j.ended,
 		Class: j.class, Reason: j.reason, Failure: j.fault, Skips: j.skips,
-		ResultRead:  j.state == StateDone && j.released,
-		ResultEmpty: j.state == StateDone && j.released && j.read == 0,
+		ResultRead:  j.state == StateDone && j.released && !j.settings.Keep,
+		ResultEmpty: j.state == StateDone && j.released && j.read == 0 && !j.shelved,
 		Stats:       j.stats(at),
+		User:        j.settings.User, Kept: j.settings.Keep, Shelved: j.shelved,
+		Remake: j.remakeReason, RemakeFailure: j.remakeFault,
+	}
+	if j.state.Over() {
+		v.Expires = j.expires(l)
+	}
+	if j.state == StateDone && !j.released {
+		v.ResultBytes = j.stages[j.last()].bytes
 	}
 	if r := l.runs[j.id]; r != nil {
 		v.Stats.BatchesRunning = int64(r.leases)
@@ -128,7 +140,7 @@ func (j *job) stats(at Time) Stats {
 		at = j.ended
 	}
 	s := Stats{
-		BatchesDone: j.batches, Retries: j.retries, Wasted: j.wasted, Merges: j.merges,
+		BatchesDone: j.batches, Retries: j.retries, Wasted: j.wasted, Merges: j.merges, Rerun: j.rerun,
 		Elapsed: at.Sub(j.submitted), Remaining: -1,
 	}
 	if len(j.stages) == 0 {

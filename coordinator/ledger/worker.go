@@ -178,8 +178,8 @@ func (l *Ledger) goneDue(w *worker, at Time) {
 		return
 	}
 	delete(l.workers, w.id)
-	if w.opinion == OpinionAlive || w.opinion == OpinionSuspect {
-		l.rumours[w.id] = rumour{w.incarnation, w.opinion}
+	if w.opinion != OpinionUnknown {
+		l.keepRumour(w.id, rumour{w.incarnation, w.opinion})
 	}
 	l.spareIDs = append(l.spareIDs, w.index)
 	for _, r := range l.runs {

@@ -137,6 +137,7 @@ func (w *world) submit() {
 	}
 	w.jobs++
 	w.step(ledger.JobSubmitted{Settings: ledger.Settings{
+		Keep:        rapid.Bool().Draw(w.t, "keep"),
 		MaxAttempts: 1000, Priority: int32(rapid.IntRange(0, 1).Draw(w.t, "priority")),
 		MaxConcurrency: uint32(rapid.IntRange(0, 3).Draw(w.t, "limit")),
 		MaxSpoolBytes:  max(int64(rapid.IntRange(-100, 200).Draw(w.t, "spool")), 0),
@@ -189,9 +190,21 @@ func (w *world) finish(f *fake, i int, class ledger.OutcomeClass) {
 	if class == ledger.OutcomeDone {
 		w.finished(f, x, &o)
 	}
+	if class == ledger.OutcomeMissing {
+		w.misses(x, &o)
+	}
 	f.outcomes = append(f.outcomes, o)
 	w.step(ledger.OutcomeReported{Worker: f.id, Session: f.session, Outcome: o})
 	w.credit(f, 1, x.Bytes)
+}
+
+// misses draws which inputs of a lease could not be had.
+func (w *world) misses(x *ledger.Lease, o *ledger.Outcome) {
+	for _, in := range x.Inputs {
+		if rapid.Bool().Draw(w.t, "missing") {
+			o.Missing = append(o.Missing, ledger.Missing{Output: in.ID, Gone: rapid.Bool().Draw(w.t, "gone")})
+		}
+	}
 }
 
 // credit grants credit for leases that have ended.
@@ -324,13 +337,23 @@ func TestRandomWorlds(t *testing.T) {
 			"finish": func(t *rapid.T) {
 				f := w.any(t)
 				if n := len(f.leases); f.up && n > 0 {
-					class := rapid.SampledFrom([]ledger.OutcomeClass{1, 1, 1, 1, 1, 3, 5, 8, 9}).Draw(t, "class")
+					class := rapid.SampledFrom([]ledger.OutcomeClass{1, 1, 1, 1, 1, 3, 5, 8, 9, 11}).Draw(t, "class")
 					w.finish(f, rapid.IntRange(0, n-1).Draw(t, "lease"), class)
 				}
 			},
 			"lost": func(t *rapid.T) {
 				if f := w.any(t); len(f.spool) > 0 {
 					w.step(ledger.OutputLost{Outputs: []ledger.OutputID{rapid.SampledFrom(f.spool).Draw(t, "output")}})
+				}
+			},
+			"shelve": func(t *rapid.T) {
+				if rapid.IntRange(0, 9).Draw(t, "small") == 0 {
+					w.shelve(ledger.JobID(rapid.IntRange(1, w.jobs).Draw(t, "job")))
+				}
+			},
+			"remove": func(t *rapid.T) {
+				if rapid.IntRange(0, 9).Draw(t, "done") == 0 {
+					w.step(ledger.JobRemoved{Job: ledger.JobID(rapid.IntRange(1, w.jobs).Draw(t, "job"))})
 				}
 			},
 			"consume": func(t *rapid.T) { w.consume(ledger.JobID(rapid.IntRange(1, w.jobs).Draw(t, "job"))) },
@@ -399,11 +422,41 @@ func (w *world) settle() {
 func (w *world) over() bool {
 	for i := range w.jobs {
 		v, ok := w.l.Job(ledger.JobID(i+1), w.at)
-		if ok && (!v.State.Over() || v.State == ledger.StateDone && !v.ResultRead) {
+		switch {
+		case ok && !v.State.Over():
+			return false
+		case ok && v.State == ledger.StateDone && !v.ResultRead && !w.takeKept(v):
 			return false
 		}
 	}
 	return true
+}
+
+// takeKept takes the kept result of a job, if it is whole; otherwise it asks
+// for what is lost.
+func (w *world) takeKept(v ledger.JobView) bool {
+	parts, complete := w.l.Result(v.ID)
+	switch {
+	case !v.Kept:
+		return false
+	case !complete:
+		w.step(ledger.ResultRequested{Job: v.ID})
+		return false
+	case v.Shelved:
+		return true
+	}
+	w.result[v.ID] = nil
+	for _, p := range parts {
+		w.result[v.ID] = append(w.result[v.ID], w.outputs[p.Output.ID]...)
+	}
+	return true
+}
+
+// shelve copies a kept result, if it is whole.
+func (w *world) shelve(id ledger.JobID) {
+	if v, ok := w.l.Job(id, w.at); ok && v.State == ledger.StateDone && v.Kept && !v.Shelved && w.takeKept(v) {
+		w.step(ledger.ResultShelved{Job: id})
+	}
 }
 
 func (w *world) judge() {

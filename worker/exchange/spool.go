@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
 )
 
@@ -180,7 +181,8 @@ func (s *Spool) free(job uint64, n int64) {
 }
 
 // reserve takes n more bytes of the spool for a job, or says that it is full, or
-// that the job has as much as it may.
+// that the job has as much as it may. What other jobs take goes in time, and
+// other workers may have room meanwhile.
 func (s *Spool) reserve(job uint64, n, limit int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,9 +194,12 @@ func (s *Spool) reserve(job uint64, n, limit int64) error {
 	case limit > 0 && used > limit:
 		return processor.Fatal("the job's intermediate results need more than the %d bytes that it allows itself "+
 			"(max_spool_bytes); raise that, or let it write less", limit)
-	case s.used+n > s.limit:
+	case used > s.limit:
 		return processor.Fatal("the spool %s is full: intermediate results need more than its limit of %d bytes; "+
 			"give it more room, or let the job write less", s.dir, s.limit)
+	case s.used+n > s.limit:
+		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the spool %s of worker %s is full: other jobs have most of its %d bytes; "+
+			"give it more room, or keep results for a shorter time", s.dir, s.worker, s.limit)
 	}
 	s.used += n
 	s.of(job).used = used

@@ -129,6 +129,17 @@ func TestTheLimitHolds(t *testing.T) {
 	keep(t, s, 1, "fits")
 }
 
+// A spool that is full of other jobs' outputs is no fault of this one's.
+func TestASpoolThatOthersFill(t *testing.T) {
+	s := open(t, 1<<20)
+	keep(t, s, 2, strings.Repeat("x", 1<<20))
+	_, err := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0).Write(bytes.Repeat([]byte("x"), 1<<19))
+	var failure *processor.Failure
+	if !errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE {
+		t.Errorf("Write = %v, want a failure that may be tried again", err)
+	}
+}
+
 // What one job may have is counted over all of its outputs, and no other's.
 func TestAJobsOwnLimitHolds(t *testing.T) {
 	s := open(t, 1<<20)

@@ -384,3 +384,13 @@ func BenchmarkFetch(b *testing.B) {
 		r.Close()
 	}
 }
+
+func BenchmarkFetchSmall(b *testing.B) {
+	h, pool := serve(b, "w1"), newPool(b)
+	ref := h.bytes(b, 1, large(1000))
+	for b.Loop() {
+		if _, err := fetched(b, pool, ref); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

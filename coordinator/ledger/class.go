@@ -63,11 +63,27 @@ func (c *class) lacks(r *run, k *work) (label Label, processor string, ok bool) 
 		requires = k.plan.Requires
 	}
 	for _, want := range requires {
-		if _, found := slices.BinarySearch(c.processors, want); !found {
+		if !c.has(want) {
 			return Label{}, want, false
 		}
 	}
 	return Label{}, "", true
+}
+
+// Processors that stand for programs.
+const (
+	program    = "command:"
+	anyProgram = program + "*"
+)
+
+// has says whether a class has a processor. Who may run any program may run
+// each.
+func (c *class) has(processor string) bool {
+	_, found := slices.BinarySearch(c.processors, processor)
+	if !found && strings.HasPrefix(processor, program) {
+		_, found = slices.BinarySearch(c.processors, anyProgram)
+	}
+	return found
 }
 
 // allows says whether a class can run a stage.

@@ -64,6 +64,10 @@ func (l *Ledger) gossiped(e Gossiped) {
 		return
 	}
 	l.reconsider(w, func() { w.opinion = e.Opinion })
+	if w.dead && !w.refused && !w.opinion.deadly() {
+		w.dead = false // it may come back: gossip has been wrong, or is late
+		l.away(w)
+	}
 	l.weigh(w)
 }
 

@@ -123,6 +123,7 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 	}
 	if r.reserved != nil {
 		l.unreserve(r)
+		l.looking = true // others may have been turned away for its sake
 	}
 	b.alone = alone
 	l.grant(b, w)

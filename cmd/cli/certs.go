@@ -35,14 +35,14 @@ func (a *app) certsCommand() *cobra.Command {
 	o := &certsOptions{valid: defaultValidity}
 	cmd := &cobra.Command{
 		Use: "certs folder", Short: "Make a small certificate authority, for trying TLS out",
-		Long: `Make a certificate authority in a folder, a certificate each for a coordinator, a
-worker, a client and an operator, and a key for gossip; then say how they are
+		Long: `Make a certificate authority in a folder, a certificate each for a coordinator,
+a worker, a client and an operator, and a key for gossip; then say how they are
 used. Nothing that is there is replaced: in a folder that has an authority, what
 is missing is made, and with --name one more certificate.
 
 What a certificate permits is in it: a worker's can't submit jobs, a client's
-can't lease batches, and only an operator's can drain and cordon. Its name is the
-user whose jobs and quota count. Servers are known by their role, not by the
+can't lease batches, and only an operator's can drain and cordon. Its name is
+the user whose jobs and quota count. Servers are known by their role, not by the
 name of their host, since addresses change.
 
 For a cluster of importance use the authority that you have: the roles are the

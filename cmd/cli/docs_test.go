@@ -20,6 +20,7 @@ import (
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/cmd/cli/settings"
 	"github.com/millrace/millrace/worker/processor/function"
 )
 
@@ -134,17 +135,21 @@ func docsApp(t *testing.T) *app {
 	return &app{functions: functions}
 }
 
-// Each flag of run has a row that names the field which it sets.
+// Each flag of run and submit has a row that names the field which it sets, but
+// for settings of submit, which have theirs in settings.md.
 func TestDocsMapFlagsToFields(t *testing.T) {
 	rows := flagRows(t)
 	a := docsApp(t)
-	cmd := a.runCommand()
 	all := map[string]bool{}
-	visit := func(f *pflag.Flag) { all[f.Name] = true }
-	cmd.Flags().VisitAll(visit)
-	a.root().PersistentFlags().VisitAll(visit)
-	for name := range all {
+	needed := func(f *pflag.Flag) { all[f.Name] = true }
+	a.runCommand().Flags().VisitAll(needed)
+	a.root().PersistentFlags().VisitAll(needed)
+	a.submitCommand().Flags().VisitAll(func(f *pflag.Flag) { all[f.Name] = all[f.Name] || !settings.Is(f) })
+	for name, needed := range all {
 		row, there := rows[name]
+		if !needed {
+			continue
+		}
 		if !there {
 			t.Errorf("no row tells of --%s", name)
 			continue
@@ -190,6 +195,7 @@ func fieldOf(t *testing.T, name string) string {
 	for _, sample := range samples {
 		cmd := &cobra.Command{}
 		flags := addJobFlags(cmd)
+		flags.sharing()
 		if cmd.Flags().Lookup(name) == nil {
 			return ""
 		}

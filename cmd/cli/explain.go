@@ -19,9 +19,9 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain ID", Short: "Tell what a job does and why, and why it waits",
-		Long: `Tell the plan of a job, its stages and their queries, how each is cut and why so,
-and why what waits of it is waiting. What a job would do is told without running
-it by: millrace submit --explain, or millrace run --explain`,
+		Long: `Tell the plan of a job, its stages and their queries, how each is cut and why
+so, and why what waits of it is waiting. What a job would do is told without
+running it by: millrace submit --explain, or millrace run --explain`,
 		Example: "  millrace explain k3x9a-7\n  millrace explain --json k3x9a-7 | jq -r .waiting[]",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -138,3 +138,20 @@ func oneByte(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// wholeNumber reads a number that may be below 0.
+func wholeNumber(s string) (int32, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number", s)
+	}
+	return int32(n), nil
+}
+
+func fraction(s string) (float64, error) {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return n, nil
+}

@@ -6,30 +6,38 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 )
 
 func TestEveryFlagIsInOneGroup(t *testing.T) {
-	var grouped []string
-	for _, group := range runGroups {
-		grouped = append(grouped, group.flags...)
-	}
-	docsApp(t).runCommand().Flags().VisitAll(func(f *pflag.Flag) {
-		if n := len(grouped); n == len(slices.DeleteFunc(slices.Clone(grouped), func(name string) bool { return name == f.Name })) {
-			t.Errorf("--%s is in no group", f.Name)
+	a := docsApp(t)
+	for _, of := range []struct {
+		cmd    *cobra.Command
+		groups []flagGroup
+	}{
+		{a.runCommand(), runGroups}, {a.submitCommand(), submitGroups()},
+		{a.coordinatorCommand(), coordinatorGroups}, {a.workerCommand(), workerGroups},
+	} {
+		of.cmd.InitDefaultHelpFlag()
+		var grouped, all []string
+		for _, group := range of.groups {
+			grouped = append(grouped, group.flags...)
 		}
-	})
-	slices.Sort(grouped)
-	if once := slices.Compact(slices.Clone(grouped)); len(once) != len(grouped) {
-		t.Errorf("flags are in several groups: %v", grouped)
+		of.cmd.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
+		slices.Sort(grouped)
+		slices.Sort(all)
+		if !slices.Equal(grouped, all) {
+			t.Errorf("%s groups\n%v, and has\n%v", of.cmd.Name(), grouped, all)
+		}
 	}
 }
 
 func TestHelpFitsATerminal(t *testing.T) {
 	w := place(t, nil)
-	for _, command := range []string{"", "run", "check", "schema", "version", "bench", "bench leases"} {
+	for _, command := range append(commandPaths(docsApp(t).root()), "") {
 		got := w.run("", append(strings.Fields(command), "--help")...)
 		if got.status != 0 || !strings.Contains(got.stdout, "millrace") {
 			t.Errorf("%s: %+v", command, got)
@@ -40,6 +48,18 @@ func TestHelpFitsATerminal(t *testing.T) {
 			}
 		}
 	}
+}
+
+// commandPaths are all commands, as they are typed.
+func commandPaths(cmd *cobra.Command) []string {
+	var all []string
+	for _, below := range cmd.Commands() {
+		if !below.Hidden {
+			all = append(all, strings.TrimPrefix(below.CommandPath(), "millrace "))
+			all = append(all, commandPaths(below)...)
+		}
+	}
+	return all
 }
 
 func TestVersionIsAFlagToo(t *testing.T) {

@@ -119,6 +119,16 @@ func (f *jobFlags) limits() {
 		func(s *pb.JobSpec, v uint64) { limits(s).MaxConcurrency = uint32(v) })
 }
 
+// sharing adds what says how a job shares a cluster with others.
+func (f *jobFlags) sharing() {
+	flag(f, "priority", "", "N", "serve it before jobs of lower priority (0; -1000 to 1000)", wholeNumber,
+		func(s *pb.JobSpec, v int32) { s.Priority = v })
+	flag(f, "weight", "", "number", "its share against jobs of the same priority (1)", fraction,
+		func(s *pb.JobSpec, v float64) { s.Weight = &v })
+	f.pairs("label", "run it on workers with this label only; of several labels, all",
+		func(s *pb.JobSpec, v map[string]string) { s.Labels = merged(s.GetLabels(), v) })
+}
+
 func (f *jobFlags) command() {
 	format := pb.Format(0).Descriptor()
 	f.enum("command-format", "", "what the program reads, if not the input's own format", format,

@@ -157,7 +157,7 @@ func (a *app) resumeCommand() *cobra.Command {
 func (a *app) removeCommand() *cobra.Command {
 	return a.jobCommand("rm", "Forget jobs that have ended, and their results",
 		"Forget jobs that have ended, and the results that are kept of them. Files that\nthey wrote stay.",
-		"  millrace rm k3x9a-7\n  millrace list --json | jq -r '.[] | select(.state == \"failed\").id' | xargs millrace rm",
+		"  millrace rm k3x9a-7\n  millrace list --json | jq -r '.[] | select(.state == \"failed\").id' |\n    xargs millrace rm",
 		func(ctx context.Context, l *link, id string) error {
 			if err := l.Remove(ctx, id); err != nil {
 				return err

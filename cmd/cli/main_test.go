@@ -88,7 +88,7 @@ func (w *world) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), actAsMillrace+"=1", "TMPDIR="+w.temp)
+	cmd.Env = append(os.Environ(), actAsMillrace+"=1", "TMPDIR="+w.temp, "XDG_CONFIG_HOME="+filepath.Join(w.dir, "config"))
 	return cmd
 }
 

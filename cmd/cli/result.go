@@ -15,13 +15,14 @@ import (
 )
 
 const resultLong = `Read the result of a job, as often as wanted for as long as it is kept: from the
-workers that hold it, by Arrow Flight, or through the coordinator where they can't
-be reached. It waits until the job is done. What was lost of it with its worker
-is made again first, if its input is still there.
+workers that hold it, by Arrow Flight, or through the coordinator where they
+can't be reached. It waits until the job is done. What was lost of it with its
+worker is made again first, if its input is still there.
 
-On a terminal records are a table; in a pipe they are CSV with a header, and what
-a program writes is passed on as it is. A job that was submitted with a format of
-its own (--output-format, or format under sink) has its result in that one.`
+On a terminal records are a table; in a pipe they are CSV with a header, and
+what a program writes is passed on as it is. A job that was submitted with a
+format of its own (--output-format, or format under sink) has its result in that
+one.`
 
 func (a *app) resultCommand() *cobra.Command {
 	var asked string

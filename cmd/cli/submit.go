@@ -30,15 +30,15 @@ type submitOptions struct {
 	keep   string // as it was given
 }
 
-const submitLong = `Submit a job to a coordinator: over files, folders and patterns, or as a job file
-says, as millrace run does in this process. It prints the job's identifier; with
---wait it shows how the job goes and why it waits, prints the result, and ends as
-millrace run does.
+const submitLong = `Submit a job to a coordinator: over files, folders and patterns, or as a job
+file says, as millrace run does in this process. It prints the job's identifier;
+with --wait it shows how the job goes and why it waits, prints the result, and
+ends as millrace run does.
 
 Relative paths are relative to the working directory here, and are made absolute
-but not looked at: it is the workers that read and write files, those below their
-data roots. Standard input is no file that they can read; what is small enough
-for a job itself, up to 1 MiB of lines or JSON lines, goes along with it.
+but not looked at: it is the workers that read and write files, those below
+their data roots. Standard input is no file that they can read; what is small
+enough for a job itself, up to 1 MiB of lines or JSON lines, goes along with it.
 
 Whoever waits and is interrupted no longer waits; the job goes on, unless
 --cancel-on-interrupt was said.`
@@ -63,7 +63,10 @@ const submitExample = `  # How many requests of each status? Wait for the answer
 // submitGroups are those of `run`, with what a cluster has in place of slots and
 // memory.
 func submitGroups() []flagGroup {
-	groups := []flagGroup{{"The cluster", append(slices.Clone(clientFlags), "wait", "cancel-on-interrupt", "key", "user", "keep")}}
+	groups := []flagGroup{
+		{"The cluster", append(slices.Clone(clientFlags), "wait", "cancel-on-interrupt", "key", "user", "keep")},
+		{"Beside other jobs", []string{"priority", "weight", "label"}},
+	}
 	for _, group := range runGroups {
 		group.flags = slices.DeleteFunc(slices.Clone(group.flags), func(name string) bool {
 			return name == "slots" || name == "max-memory"
@@ -79,6 +82,7 @@ func (a *app) submitCommand() *cobra.Command {
 		Long: submitLong, Example: submitExample,
 	}
 	flags := addJobFlags(cmd)
+	flags.sharing()
 	o := addSubmitFlags(cmd)
 	a.completeFunctions(cmd)
 	groupFlags(cmd, submitGroups())

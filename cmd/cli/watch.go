@@ -12,10 +12,10 @@ import (
 func (a *app) watchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "watch ID", Short: "Show how a job goes, until it has ended",
-		Long: `Show how a job goes, and why it waits, until it has ended; then tell what happened.
-The exit status is 0 when it is done, and 1 when it failed or was cancelled. With
---json each change is an object on a line of standard output. An interrupt ends
-the watching, not the job.`,
+		Long: `Show how a job goes, and why it waits, until it has ended; then tell what
+happened. The exit status is 0 when it is done, and 1 when it failed or was
+cancelled. With --json each change is an object on a line of standard output. An
+interrupt ends the watching, not the job.`,
 		Example: "  millrace watch k3x9a-7\n  millrace watch --json k3x9a-7 | jq .positions_done",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -19,18 +19,18 @@ import (
 
 const workerName = "worker"
 
-const workerLong = `Run a worker until it is drained or a signal ends it. It finds the coordinator by
-gossip: any member of the fleet's will do for --join. It prints its name and its
-addresses, a line each, and logs to standard error.
+const workerLong = `Run a worker until it is drained or a signal ends it. It finds the coordinator
+by gossip: any member of the fleet's will do for --join. It prints its name and
+its addresses, a line each, and logs to standard error.
 
 Jobs read and write files below its data roots only, and run the programs that
 it allows; without any it has ranges, inline records, queries and functions to
 run. All workers of a job that reads or writes files should see the same ones by
 the same paths.
 
-The first SIGTERM or SIGINT drains it: it takes no new leases, finishes what runs
-within --drain-within, gives back the rest, and leaves. The second stops it at
-once.`
+The first SIGTERM or SIGINT drains it: it takes no new leases, finishes what
+runs within --drain-within, gives back the rest, and leaves. The second stops it
+at once.`
 
 const workerExample = `  # Beside a coordinator on this machine
   millrace worker --data-root /data

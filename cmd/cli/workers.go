@@ -17,14 +17,14 @@ import (
 func (a *app) workersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "workers", Short: "List the workers",
-		Long: `List the workers that the coordinator or gossip knows, with what both say of their
-lives: SESSION is the worker's own link to the coordinator, GOSSIP what the other
-members see. One that is dead by both gives its leases back at once.
+		Long: `List the workers that the coordinator or gossip knows, with what both say of
+their lives: SESSION is the worker's own link to the coordinator, GOSSIP what
+the other members see. One that is dead by both gives its leases back at once.
 
   ready        takes leases
   cordoned     gets no new leases, since an operator said so
   draining     finishes what it runs, and leaves
-  quarantined  failed everything that it got; it is tried with one batch at a time
+  quarantined  failed all that it got; it is tried with one batch at a time
   suspected    one of session and gossip doubts that it lives: no new leases
   away         has no session; its leases and outputs wait for it
   unattached   gossip knows it, but it has never attached here`,

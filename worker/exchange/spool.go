@@ -34,6 +34,7 @@ type Spool struct {
 	worker string
 	limit  int64
 	lock   *os.File
+	clean  *cleaner
 
 	mu   sync.Mutex
 	used int64              // bytes in finished outputs and those being written
@@ -49,7 +50,7 @@ type share struct {
 
 // Open makes a spool for a worker in a new folder under parent, which is made
 // when absent. It holds at most limit bytes. Folders that crashed workers left
-// under parent are removed.
+// under parent are removed meanwhile.
 func Open(parent, worker string, limit int64) (*Spool, error) {
 	if !utf8.ValidString(parent) {
 		return nil, fmt.Errorf("the spool folder %q has a name that is not UTF-8: choose another", parent)
@@ -57,48 +58,32 @@ func Open(parent, worker string, limit int64) (*Spool, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("make the spool folder: %w", err)
 	}
-	clean(parent)
-	dir, err := os.MkdirTemp(parent, spoolPrefix)
+	dir, lock, err := makeFolder(parent)
 	if err != nil {
 		return nil, fmt.Errorf("make a spool in %s: %w", parent, err)
 	}
-	lock, err := lockFolder(dir)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
 	return &Spool{
-		dir: dir, worker: worker, limit: limit, lock: lock,
+		dir: dir, worker: worker, limit: limit, lock: lock, clean: startCleaner(parent),
 		held: map[string]*stored{}, jobs: map[uint64]*share{},
 	}, nil
 }
 
-// clean removes spool folders whose owners are gone: those with a lock file that
-// nobody holds.
-func clean(parent string) {
-	dirs, _ := filepath.Glob(filepath.Join(parent, spoolPrefix+"*"))
-	for _, dir := range dirs {
-		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
-		if err != nil {
-			continue // not ours, or just being made
-		}
-		if tryLock(lock) == nil {
-			if err := os.RemoveAll(dir); err != nil {
-				slog.Warn("an old spool could not be removed", "folder", dir, "error", err)
-			}
-		}
-		lock.Close()
-	}
-}
-
-func lockFolder(dir string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+// makeFolder makes a new folder and locks it. It gets its name only then: others
+// that clean up at the same time would take it for one that was left.
+func makeFolder(parent string) (string, *os.File, error) {
+	made, err := os.MkdirTemp(parent, "new-"+spoolPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("lock the spool: %w", err)
+		return "", nil, err
 	}
-	if err := tryLock(lock); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the spool %s: %w", dir, err), lock.Close())
+	dir := filepath.Join(parent, strings.TrimPrefix(filepath.Base(made), "new-"))
+	lock, err := os.OpenFile(filepath.Join(made, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(made))
 	}
-	return lock, nil
+	if err := errors.Join(tryLock(lock), os.Rename(made, dir)); err != nil {
+		return "", nil, errors.Join(err, lock.Close(), os.RemoveAll(made))
+	}
+	return dir, lock, nil
 }
 
 func tryLock(f *os.File) error {
@@ -108,8 +93,10 @@ func tryLock(f *os.File) error {
 // Dir is the spool's folder; attempts keep their temporary files below it.
 func (s *Spool) Dir() string { return s.dir }
 
-// Close removes the spool and all it holds.
+// Close removes the spool and all it holds. What crashed workers left, and is
+// still there, stays.
 func (s *Spool) Close() error {
+	s.clean.stop()
 	return errors.Join(os.RemoveAll(s.dir), s.lock.Close())
 }
 

@@ -222,9 +222,34 @@ func TestCleanUpAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
+	next.Cleaned()
 	for path, there := range map[string]bool{crashed: false, alive.Dir(): true, foreign: true} {
 		if _, err := os.Stat(path); (err == nil) != there {
 			t.Errorf("%s is there: %v, want %v", path, err == nil, there)
+		}
+	}
+}
+
+// Workers of one machine start at the same time, in the same folder.
+func TestManySpoolsAtOnce(t *testing.T) {
+	parent := t.TempDir()
+	for range 10 {
+		opened := make(chan error)
+		for range 8 {
+			go func() {
+				s, err := exchange.Open(parent, "w", 1<<20)
+				if err == nil {
+					s.Cleaned()
+					_, err = os.Stat(filepath.Join(s.Dir(), "lock"))
+					s.Close()
+				}
+				opened <- err
+			}()
+		}
+		for range 8 {
+			if err := <-opened; err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

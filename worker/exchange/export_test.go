@@ -1,0 +1,4 @@
+package exchange
+
+// Cleaned waits until what crashed workers left is removed.
+func (s *Spool) Cleaned() { <-s.clean.done }

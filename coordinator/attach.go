@@ -105,7 +105,7 @@ func unfit(r rune) bool { return r == '/' || unicode.IsSpace(r) || !unicode.IsPr
 // nor the one before.
 func checkProtocol(a *pb.Attach, own uint32, version string) error {
 	theirs := a.GetProtocol()
-	if theirs == own || theirs != 0 && theirs == own-1 || theirs == 0 {
+	if theirs == own || theirs != 0 && theirs == own-1 {
 		return nil
 	}
 	behind, ahead := "worker", "coordinator"

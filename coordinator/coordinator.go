@@ -24,6 +24,7 @@ import (
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/relay"
 )
 
@@ -33,11 +34,12 @@ var errStopped = api.Errorf(api.Unavailable, "the coordinator is stopping; try a
 // Coordinator serves jobs to clients and leases to workers.
 type Coordinator struct {
 	config Config
-	names  jobNames
+	names  jobNames // whole once the coordinator is ready
 	relay  *relay.Relay
 	health *health.Server
 
 	inbox   chan func(*owner)
+	ready   chan struct{}   // closed when the ledger is there, and names with it
 	stopped context.Context // ends, with errStopped, when the ledger has
 	stop    context.CancelCauseFunc
 	calls   gate
@@ -58,6 +60,7 @@ func New(config Config) (*Coordinator, error) {
 		relay:  relay.New(),
 		health: health.NewServer(),
 		inbox:  make(chan func(*owner), config.Inbox),
+		ready:  make(chan struct{}),
 		probes: make(chan struct{}, maxProbes),
 		dial:   (&net.Dialer{}).DialContext,
 	}
@@ -72,6 +75,7 @@ func New(config Config) (*Coordinator, error) {
 func (c *Coordinator) Run(ctx context.Context) error {
 	o, err := newOwner(c, time.Now())
 	if err == nil {
+		close(c.ready)
 		c.health.Resume()
 		err = o.run(ctx)
 	}
@@ -118,6 +122,18 @@ func (c *Coordinator) ServerOptions() []grpc.ServerOption {
 		grpc.InitialConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveAnswer}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMin, PermitWithoutStream: true}),
+	}
+}
+
+// jobOf is the job of a name that a client gave.
+func (c *Coordinator) jobOf(ctx context.Context, name string) (ledger.JobID, error) {
+	select {
+	case <-c.ready:
+		return c.names.number(name)
+	case <-c.stopped.Done():
+		return 0, errStopped
+	case <-ctx.Done():
+		return 0, outward(context.Cause(ctx))
 	}
 }
 

@@ -44,6 +44,8 @@ func (o *owner) do(effect ledger.Effect) {
 		o.refused(e)
 	case ledger.DrainWorker:
 		o.drainWorker(e)
+	case ledger.WorkerChanged:
+		o.workerChanged(e.Worker)
 	case ledger.OutputReady:
 		o.outputReady(e)
 	case ledger.Answer:

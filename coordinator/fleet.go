@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"net"
-	"slices"
 
 	"google.golang.org/grpc/peer"
 
@@ -104,7 +103,6 @@ func (o *owner) gossiped(m fleet.Member) {
 		k.member = m
 	}
 	o.step(ledger.Gossiped{Worker: id, Incarnation: m.Incarnation, Opinion: opinion(m.Opinion)})
-	o.workerChanged(id)
 	o.fleet.sweep(func() []ledger.WorkerView { return o.ledger.Workers(o.now) })
 }
 
@@ -126,7 +124,7 @@ func opinion(o fleet.Opinion) ledger.Opinion {
 // workerChanged logs a worker's transition, if there was one.
 func (o *owner) workerChanged(id ledger.WorkerID) {
 	k := o.fleet.workers[id]
-	v, ok := o.workerView(id)
+	v, ok := o.ledger.Worker(id, o.now)
 	if k == nil || !ok || v.State == k.state {
 		return
 	}
@@ -138,16 +136,6 @@ func (o *owner) workerChanged(id ledger.WorkerID) {
 	}
 	level("worker changed", "worker", string(id), "state", stateName(v.State), "before", stateName(before), "reason", v.Reason,
 		"session", pb.SessionOpinion(v.Session).String(), "gossip", pb.GossipOpinion(v.Gossip).String())
-}
-
-// workerView is how a worker is.
-func (o *owner) workerView(id ledger.WorkerID) (ledger.WorkerView, bool) {
-	views := o.ledger.Workers(o.now)
-	i := slices.IndexFunc(views, func(v ledger.WorkerView) bool { return v.Name == id })
-	if i < 0 {
-		return ledger.WorkerView{}, false
-	}
-	return views[i], true
 }
 
 // stateName is a state in words.

@@ -110,8 +110,7 @@ func (s *fleetService) order(ctx context.Context, who *pb.WorkerSelector, step f
 func (o *owner) workersNamed(ids []ledger.WorkerID) []*pb.Worker {
 	workers := make([]*pb.Worker, 0, len(ids))
 	for _, id := range ids {
-		o.workerChanged(id)
-		if v, ok := o.workerView(id); ok {
+		if v, ok := o.ledger.Worker(id, o.now); ok {
 			workers = append(workers, o.worker(v))
 		}
 	}

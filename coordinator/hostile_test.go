@@ -136,7 +136,7 @@ func (h *hostile) plan() *pb.Plan {
 
 // attach begins another session.
 func (h *hostile) attach() {
-	a := &pb.Attach{Worker: []string{"w", "x"}[h.pick(2)], Slots: uint32(1 + h.pick(8)), Processors: []string{"command"}}
+	a := &pb.Attach{Protocol: api.Protocol, Worker: []string{"w", "x"}[h.pick(2)], Slots: uint32(1 + h.pick(8)), Processors: []string{"command:*"}}
 	if h.number++; h.pick(5) > 0 {
 		a.Session = h.number
 	}

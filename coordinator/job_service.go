@@ -95,7 +95,7 @@ func (o *owner) answered(a ledger.Answer, key string) (*pb.Job, error) {
 
 // GetJob tells how a job is.
 func (s *jobService) GetJob(ctx context.Context, r *pb.GetJobRequest) (*pb.GetJobResponse, error) {
-	id, err := s.c.names.number(r.GetId())
+	id, err := s.c.jobOf(ctx, r.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *jobService) ListJobs(ctx context.Context, r *pb.ListJobsRequest) (*pb.L
 
 // WatchJob tells how a job is, now and whenever that changes.
 func (s *jobService) WatchJob(r *pb.WatchJobRequest, stream grpc.ServerStreamingServer[pb.WatchJobResponse]) error {
-	id, err := s.c.names.number(r.GetId())
+	id, err := s.c.jobOf(stream.Context(), r.GetId())
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (s *jobService) ResumeJob(ctx context.Context, r *pb.ResumeJobRequest) (*pb
 
 // order brings the ledger a client's wish for a job, and waits for its answer.
 func (s *jobService) order(ctx context.Context, name string, event func(ledger.RequestID, ledger.JobID) ledger.Event) (*pb.Job, error) {
-	id, err := s.c.names.number(name)
+	id, err := s.c.jobOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (s *jobService) order(ctx context.Context, name string, event func(ledger.R
 
 // ExplainJob tells the plan, and why what waits is waiting.
 func (s *jobService) ExplainJob(ctx context.Context, r *pb.ExplainJobRequest) (*pb.ExplainJobResponse, error) {
-	id, err := s.c.names.number(r.GetId())
+	id, err := s.c.jobOf(ctx, r.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (s *jobService) ExplainJob(ctx context.Context, r *pb.ExplainJobRequest) (*
 
 // ReadResult streams the result of a job without a file sink.
 func (s *jobService) ReadResult(r *pb.ReadResultRequest, stream grpc.ServerStreamingServer[pb.ReadResultResponse]) error {
-	id, err := s.c.names.number(r.GetId())
+	id, err := s.c.jobOf(stream.Context(), r.GetId())
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *jobService) ReadResult(r *pb.ReadResultRequest, stream grpc.ServerStrea
 
 // LocateResult tells where the parts of a kept result are.
 func (s *jobService) LocateResult(r *pb.LocateResultRequest, stream grpc.ServerStreamingServer[pb.LocateResultResponse]) error {
-	id, err := s.c.names.number(r.GetId())
+	id, err := s.c.jobOf(stream.Context(), r.GetId())
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (s *jobService) LocateResult(r *pb.LocateResultRequest, stream grpc.ServerS
 
 // RemoveJob forgets a job that has ended, and its result with it.
 func (s *jobService) RemoveJob(ctx context.Context, r *pb.RemoveJobRequest) (*pb.RemoveJobResponse, error) {
-	id, err := s.c.names.number(r.GetId())
+	id, err := s.c.jobOf(ctx, r.GetId())
 	if err != nil {
 		return nil, err
 	}

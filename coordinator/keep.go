@@ -123,6 +123,7 @@ func (o *owner) located(id ledger.JobID, r *keptResult) []*pb.ResultPart {
 		parts[i] = &pb.ResultPart{
 			Worker: string(p.output.Worker), Addresses: o.fleet.Addresses(p.output.Worker), Ticket: ticket,
 			Bytes: p.output.Bytes, Records: p.output.Records, Kind: pb.OutputKind(p.output.Kind),
+			Position: int64(p.from), EndPosition: int64(p.to),
 		}
 	}
 	return parts

@@ -219,9 +219,14 @@ func (o *owner) keptResult(k *keptReading) (*keptResult, error) {
 		return &keptResult{}, nil
 	}
 	r := o.parts(k.job)
-	if !r.complete && k.patient && k.asked <= r.round {
+	switch {
+	case r.complete || !k.patient:
+	case k.asked <= r.round:
 		k.asked = r.round + 1
 		o.step(ledger.ResultRequested{Job: k.job})
+	case v.Remake != "":
+		return nil, api.Errorf(api.Conflict, "some of the result of job %s was lost with its worker, and can't be made again: %s",
+			o.c.names.name(k.job), wire.Remake(v).GetMessage())
 	}
 	return r, nil
 }

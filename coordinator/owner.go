@@ -67,6 +67,7 @@ func newOwner(c *Coordinator, now time.Time) (*owner, error) {
 		shelf:    shelf.New[ledger.JobID](int64(c.config.ShelfResult), int64(c.config.ShelfBytes)),
 	}
 	o.ledger = ledger.New(c.config.ledger(), state, term(state, o.now), o.now)
+	c.names.base = o.ledger.JobBase()
 	return o, nil
 }
 

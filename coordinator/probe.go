@@ -91,5 +91,4 @@ func refuse(ctx context.Context, dial dialer, timeout time.Duration, addresses [
 func (o *owner) workerRefused(s *session) {
 	o.logger.Warn("worker refuses connections", "worker", string(s.worker), "session", uint64(s.number), "addresses", s.said.addresses)
 	o.step(ledger.WorkerRefused{Worker: s.worker, Session: s.number})
-	o.workerChanged(s.worker)
 }

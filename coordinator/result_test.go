@@ -256,7 +256,7 @@ func TestReattachedWorkerIsAskedAgain(t *testing.T) {
 		back := w.dial()
 		back.outputs = f.outputs
 		back.introduce(&pb.Attach{
-			Worker: "w1", Session: 2, Slots: 1, Processors: []string{"command"},
+			Protocol: api.Protocol, Worker: "w1", Session: 2, Slots: 1, Processors: []string{"command:*"},
 			Outputs: []*pb.OutputRef{first.GetOutput()},
 		})
 		if s := back.sent(); s.GetOutput().GetId() != first.GetOutput().GetId() {

@@ -146,7 +146,6 @@ func (o *owner) attach(s *session, e ledger.WorkerAttached) {
 	if o.sessions[s.worker] == s {
 		o.logger.Info("worker attached", "worker", string(s.worker), "session", uint64(s.number),
 			"slots", e.Slots, "leases", len(e.Leases), "version", s.said.version, "peer", s.said.peer)
-		o.workerChanged(s.worker)
 	}
 }
 
@@ -201,5 +200,4 @@ func (o *owner) detach(s *session) {
 	if !s.left {
 		o.probe(s)
 	}
-	o.workerChanged(s.worker)
 }

@@ -18,7 +18,7 @@ import (
 func TestSessionMustBeginWithAnAttach(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		good := func(change func(*pb.Attach)) *pb.SessionRequest {
-			a := &pb.Attach{Worker: "w", Session: 1, Slots: 1}
+			a := &pb.Attach{Protocol: api.Protocol, Worker: "w", Session: 1, Slots: 1}
 			change(a)
 			return &pb.SessionRequest{Attach: a}
 		}
@@ -63,7 +63,7 @@ func TestNewerSessionTakesOver(t *testing.T) {
 
 		newer := w.dial()
 		newer.introduce(&pb.Attach{
-			Worker: "w", Session: 2, Slots: 1, Processors: []string{"command"},
+			Protocol: api.Protocol, Worker: "w", Session: 2, Slots: 1, Processors: []string{"command:*"},
 			Leases: []*pb.HeldLease{{Fence: held.GetFence(), Started: true, Lease: held}},
 		})
 		w.refused("the session before", old.ended(), api.Stale)
@@ -71,7 +71,7 @@ func TestNewerSessionTakesOver(t *testing.T) {
 			t.Errorf("the lease that the worker holds is not kept: %v", newer.said.Attached)
 		}
 		stale := w.dial()
-		stale.send(&pb.SessionRequest{Attach: &pb.Attach{Worker: "w", Session: 1, Slots: 1}})
+		stale.send(&pb.SessionRequest{Attach: &pb.Attach{Protocol: api.Protocol, Worker: "w", Session: 1, Slots: 1}})
 		w.refused("an older session", stale.ended(), api.Stale)
 
 		newer.send(&pb.SessionRequest{Outcomes: []*pb.Outcome{{
@@ -208,7 +208,7 @@ func TestAReturningWorkerIsToldWhatEnded(t *testing.T) {
 		_, err := w.client.Cancel(w.ctx, ended.GetId(), "")
 		w.must(err)
 		back := w.dial()
-		back.introduce(&pb.Attach{Worker: "w", Session: 2, Slots: 1, Jobs: []uint64{first, second, 99}})
+		back.introduce(&pb.Attach{Protocol: api.Protocol, Worker: "w", Session: 2, Slots: 1, Jobs: []uint64{first, second, 99}})
 		back.hear(func() bool { return len(back.said.EndedJobs) > 1 })
 		if got := back.said.EndedJobs; !slices.Equal(got, []uint64{first, 99}) {
 			t.Errorf("told that %v have ended, want %d and 99 (%s goes on)", got, first, lives.GetId())

@@ -42,7 +42,7 @@ func (w *world) dial() *fakeWorker {
 func (w *world) attach(name string, session uint64) *fakeWorker {
 	w.Helper()
 	f := w.dial()
-	f.introduce(&pb.Attach{Worker: name, Session: session, Slots: 64, MemoryBytes: 1 << 30, Processors: []string{"sql", "command"}})
+	f.introduce(&pb.Attach{Protocol: api.Protocol, Worker: name, Session: session, Slots: 64, MemoryBytes: 1 << 30, Processors: []string{"sql", "command:*"}})
 	return f
 }
 

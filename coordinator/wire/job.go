@@ -67,6 +67,9 @@ func Labels(m map[string]string) []ledger.Label {
 	return labels
 }
 
+// shell is the program that runs a command given as a shell's.
+const shell = "/bin/sh"
+
 // planRequires names the processors whose worker alone can plan for them: a
 // query is derived by its engine, a function says itself what it emits, and what
 // a program reads is found out where it may run.
@@ -78,8 +81,23 @@ func planRequires(stages []*pb.Stage) []string {
 			requires = append(requires, "sql")
 		case *pb.Stage_Function:
 			requires = append(requires, "function:"+p.Function)
+		case *pb.Stage_Command:
+			requires = append(requires, "command:"+program(s))
 		}
 	}
 	slices.Sort(requires)
 	return slices.Compact(requires)
+}
+
+// program is the program of a stage that runs a command; one whose command
+// can't be split was refused.
+func program(s *pb.Stage) string {
+	if s.GetCommandOptions().GetShell() {
+		return shell
+	}
+	argv, err := api.SplitCommand(s.GetCommand())
+	if err != nil {
+		return s.GetCommand()
+	}
+	return argv[0]
 }

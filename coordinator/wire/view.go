@@ -75,16 +75,22 @@ func outcomeClass(c ledger.OutcomeClass) pb.OutcomeClass {
 
 // failure is why a job failed: what the worker said, after what the ledger has
 // to add. That it was said once and for all adds nothing.
-func failure(v ledger.JobView) *pb.Failure {
+func failure(v ledger.JobView) *pb.Failure { return joined(v.Reason, v.Failure) }
+
+// Remake is why lost parts of a kept result could not be made again.
+func Remake(v ledger.JobView) *pb.Failure { return joined(v.Remake, v.RemakeFailure) }
+
+// joined is a worker's failure, after the ledger's reason.
+func joined(reason string, said []byte) *pb.Failure {
 	f := &pb.Failure{ExitStatus: -1}
-	if len(v.Failure) > 0 {
-		f = unmarshal[pb.Failure](v.Failure)
+	if len(said) > 0 {
+		f = unmarshal[pb.Failure](said)
 	}
 	switch {
 	case f.GetMessage() == "":
-		f.Message = v.Reason
-	case v.Reason != "" && v.Reason != ledger.FailedForGood:
-		f.Message = v.Reason + ": " + f.GetMessage()
+		f.Message = reason
+	case reason != "" && reason != ledger.FailedForGood:
+		f.Message = reason + ": " + f.GetMessage()
 	}
 	return f
 }

@@ -49,7 +49,8 @@ func TestSettings(t *testing.T) {
 			{Processor: &pb.Stage_Function{Function: "f"}},
 			{Processor: &pb.Stage_Sql{Sql: "x"}},
 			{Processor: &pb.Stage_Sql{Sql: "y"}},
-			{Processor: &pb.Stage_Command{Command: "cat"}},
+			{Processor: &pb.Stage_Command{Command: "'my cat' -n"}},
+			{Processor: &pb.Stage_Command{Command: "a | b"}, CommandOptions: &pb.CommandOptions{Shell: true}},
 		},
 	}
 	s := Settings(spec)
@@ -60,7 +61,7 @@ func TestSettings(t *testing.T) {
 	if len(s.Labels) != 2 || s.Labels[0] != (ledger.Label{Key: "a", Value: "1"}) {
 		t.Errorf("the labels are %v", s.Labels)
 	}
-	if strings.Join(s.PlanRequires, " ") != "function:f sql" {
+	if strings.Join(s.PlanRequires, "|") != "command:/bin/sh|command:my cat|function:f|sql" {
 		t.Errorf("planning requires %q", s.PlanRequires)
 	}
 	if d := Settings(&pb.JobSpec{}); d.MaxAttempts != 4 || d.Weight != 0 {

@@ -15,7 +15,7 @@ import (
 
 // processors is what this worker can run, as plans ask for it.
 func (a *Agent) processors() []string {
-	list := append(a.config.AllowCommands.Processors(), "command")
+	list := a.config.AllowCommands.Processors()
 	if duckdb.Built {
 		list = append(list, "sql")
 	}

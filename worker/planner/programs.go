@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/processor/command"
 	"github.com/millrace/millrace/worker/processor/function"
 )
 
@@ -24,7 +25,7 @@ func (b *builder) addCommand(s *pb.Stage) error {
 	b.visible = b.visible || !b.lone // else the source is cut for others
 	b.flow = flow{format: options.GetOutputFormat()}
 	step := &pb.CommandStep{Argv: argv, Options: options}
-	b.add(&pb.Step{Processor: &pb.Step_Command{Command: step}}, "command")
+	b.add(&pb.Step{Processor: &pb.Step_Command{Command: step}}, "command:"+command.Program(step))
 	return nil
 }
 

@@ -27,8 +27,8 @@ type planner struct {
 	spec *pb.JobSpec
 	// jobID is the job's identifier.
 	jobID string
-	deps Deps
-	plan *pb.Plan
+	deps  Deps
+	plan  *pb.Plan
 	// source says how files are reached.
 	source source.Options
 	// folder is the sink's; nil where there is none.

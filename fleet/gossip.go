@@ -138,7 +138,10 @@ func Start(ctx context.Context, c Config) (*Gossip, error) {
 			return nil, err
 		}
 	}
-	return g, g.start(ctx, meta)
+	if err := g.start(ctx, meta); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // start binds and begins to answer.

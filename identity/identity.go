@@ -1,13 +1,25 @@
 // Package identity says who is at the other end of a connection, and what they
-// may do: certificates, roles and mutual TLS.
+// may do: certificates, roles and mutual TLS. What is decided here is whom a
+// certificate makes somebody, and whether it counts; which role a call takes is
+// decided by the service that serves it.
+//
+// A certificate's common name is its owner's name, and each organizational unit
+// "millrace:ROLE" in its subject is a role that they have. Both sides of a
+// connection check the chain up to the cluster's own CA, and the role; host
+// names are not checked, since workers come and go on any address (see
+// docs/adr/0006-roles-not-host-names.md).
 package identity
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"log/slog"
-	"time"
+	"crypto/x509"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	"github.com/millrace/millrace/api"
 )
 
 // Role is what a certificate's owner may be.
@@ -25,32 +37,12 @@ const (
 	Coordinator Role = "coordinator"
 )
 
-// Files are the paths of a certificate, its key and the CA that signs all of a
-// cluster's certificates, each in PEM. All empty: no TLS.
-type Files struct {
-	Cert, Key, CA string
-}
+// Roles are all roles.
+func Roles() []Role { return []Role{Worker, Client, Operator, Coordinator} }
 
-// Set says whether TLS is wanted: whether any of the files is named.
-func (f Files) Set() bool { return f != Files{} }
-
-// Keeper holds a certificate and the CA, and reads them again when their files
-// have changed.
-type Keeper struct{}
-
-// Open reads the files, and says all that is wrong with them.
-func Open(f Files) (*Keeper, error) { return nil, errors.New("identity: not yet") }
-
-// LogTo has the keeper say in log when it took up new files, and why it did
-// not; slog's default until then.
-func (k *Keeper) LogTo(log *slog.Logger) {}
-
-// Server is the TLS configuration of a server: TLS 1.3, mutual.
-func (k *Keeper) Server() *tls.Config { return nil }
-
-// Client is the TLS configuration of a client that wants to talk to a server of
-// one of the roles.
-func (k *Keeper) Client(want ...Role) *tls.Config { return nil }
+// unitPrefix marks the organizational units that are roles here, among those
+// that a company's own CA may give.
+const unitPrefix = "millrace:"
 
 // Peer is who is at the other end.
 type Peer struct {
@@ -60,26 +52,61 @@ type Peer struct {
 	Roles []Role
 }
 
-// PeerOf is the peer of a gRPC call; false without TLS.
-func PeerOf(ctx context.Context) (Peer, bool) { return Peer{}, false }
-
-// Require is nil when the peer of a gRPC call has one of the roles, or when the
-// call came without TLS, and otherwise an error that says what it lacks.
-func Require(ctx context.Context, roles ...Role) error { return errors.New("identity: not yet") }
-
-// MakeCA writes a new certificate authority into the folder dir: ca.crt and
-// ca.key. It replaces nothing.
-func MakeCA(dir string, validity time.Duration) error { return errors.New("identity: not yet") }
-
-// Issue writes name.crt and name.key into the folder dir, signed by the CA there. It
-// replaces nothing.
-func Issue(dir, name string, roles []Role, hosts []string, validity time.Duration) (Files, error) {
-	return Files{}, errors.New("identity: not yet")
+// Has says whether the peer has one of the roles.
+func (p Peer) Has(roles ...Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(p.Roles, r) })
 }
 
-// CheckExposure is nil when listening on listen is safe: on loopback, or with TLS
-// and a gossip key, or when insecure says that it is meant. Otherwise it says
-// what is open to whom, and what to do.
-func CheckExposure(listen string, hasTLS, hasKey, insecure bool) error {
-	return errors.New("identity: not yet")
+// has is p's roles for people.
+func (p Peer) has() string {
+	if len(p.Roles) == 0 {
+		return "no role (no organizational unit " + unitPrefix + "ROLE)"
+	}
+	return "the role " + list(p.Roles, " and ")
+}
+
+func list(roles []Role, between string) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, between)
+}
+
+func peerOf(c *x509.Certificate) Peer {
+	p := Peer{Name: c.Subject.CommonName}
+	for _, role := range Roles() {
+		if slices.Contains(c.Subject.OrganizationalUnit, unitPrefix+string(role)) {
+			p.Roles = append(p.Roles, role)
+		}
+	}
+	return p
+}
+
+// PeerOf is the peer of a gRPC call; false without TLS.
+func PeerOf(ctx context.Context) (Peer, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return Peer{}, false
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return Peer{}, false
+	}
+	if shown := info.State.PeerCertificates; len(shown) > 0 {
+		return peerOf(shown[0]), true
+	}
+	return Peer{}, true
+}
+
+// Require is nil when the peer of a gRPC call has one of the roles, or when the
+// call came without TLS, and otherwise an *api.Error with code Forbidden that
+// says what it lacks.
+func Require(ctx context.Context, roles ...Role) error {
+	p, secured := PeerOf(ctx)
+	if !secured || p.Has(roles...) {
+		return nil
+	}
+	return api.Errorf(api.Forbidden, "the certificate of %s has %s, and this call takes %s: use a certificate with that role",
+		p.Name, p.has(), list(roles, " or "))
 }

@@ -52,7 +52,9 @@ func (s *Server) Run(ctx context.Context) error {
 		"slots", s.config.Slots, "tls", s.keeper != nil, "version", s.config.Version)
 	faults := []error{besidesStop(s.agent.Run(ctx))}
 	s.config.Logger.Info("worker stops", "worker", s.config.Name, "cause", errOr(context.Cause(ctx), errOr(faults[0], errLeft)))
-	faults = append(faults, s.gossip.Leave(leaveWithin))
+	if err := s.gossip.Leave(leaveWithin); err != nil { // they will miss it
+		s.config.Logger.Info("gossip did not hear that the worker leaves", "worker", s.config.Name, "error", err)
+	}
 	stopHelping()
 	s.stopData()
 	for range helpers {

@@ -75,7 +75,7 @@ go run ./scripts/bench`,
 		}
 		return a.benchProcesses(cmd.Context(), o)
 	}
-	bench.AddCommand(leases, a.benchProcessCommand())
+	bench.AddCommand(leases, a.benchSessionsCommand(), a.benchJoinCommand(), a.benchProcessCommand())
 	return bench
 }
 

@@ -80,7 +80,7 @@ func (a *app) benchRound(ctx context.Context, o *leaseOptions, f *fleetFigures) 
 		return err
 	}
 	for i, slots := range shares(o.slots, benchWorkers) {
-		if _, _, err := processes.start("worker", "--join", told.Address, "--slots", strconv.Itoa(slots), "--name", fmt.Sprintf("bench-%d", i+1)); err != nil {
+		if _, _, err := processes.start("worker", "--join", told.Gossip, "--slots", strconv.Itoa(slots), "--name", fmt.Sprintf("bench-%d", i+1)); err != nil {
 			return err
 		}
 	}
@@ -133,7 +133,7 @@ func benchJobs(ctx context.Context, address string, o *leaseOptions, f *fleetFig
 		return err
 	}
 	defer client.Close()
-	if _, _, err := lease(ctx, client, emptyBatches(min(o.batches, 1000))); err != nil { // all are there
+	if err := untilAttached(ctx, client, benchWorkers); err != nil {
 		return err
 	}
 	waits := make([]time.Duration, idleJobs)
@@ -162,24 +162,35 @@ func benchJobs(ctx context.Context, address string, o *leaseOptions, f *fleetFig
 // untilStarted submits a job of one batch, and tells how long it took until that
 // batch ran. Its clock and the worker's are the same machine's.
 func untilStarted(ctx context.Context, client *api.Client) (time.Duration, error) {
-	spec := emptyBatches(1)
-	spec.Stages[0].Processor = &pb.Stage_Function{Function: started}
 	submitted := time.Now()
-	job, err := client.Submit(ctx, spec, "", api.ReadOnce())
+	job, err := client.Submit(ctx, startedJob(), "", api.ReadOnce())
 	if err != nil {
 		return 0, err
 	}
-	result, err := client.Result(ctx, job.GetId())
+	ran, err := whenStarted(ctx, client, job.GetId())
+	return ran.Sub(submitted), err
+}
+
+// startedJob is a job of one batch that tells when it runs.
+func startedJob() *pb.JobSpec {
+	spec := emptyBatches(1)
+	spec.Stages[0].Processor = &pb.Stage_Function{Function: started}
+	return spec
+}
+
+// whenStarted reads the result of such a job.
+func whenStarted(ctx context.Context, client *api.Client, id string) (time.Time, error) {
+	result, err := client.Result(ctx, id)
 	if err != nil {
-		return 0, err
+		return time.Time{}, err
 	}
 	defer result.Close()
 	line, err := bufio.NewReader(result).ReadString('\n')
 	if err != nil && line == "" {
-		return 0, fmt.Errorf("the batch did not tell when it ran: %w", err)
+		return time.Time{}, fmt.Errorf("the batch did not tell when it ran: %w", err)
 	}
 	nanos, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
-	return time.Unix(0, nanos).Sub(submitted), err
+	return time.Unix(0, nanos), err
 }
 
 func (a *app) tellFleet(f fleetFigures) error {

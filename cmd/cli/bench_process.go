@@ -21,9 +21,10 @@ import (
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/cmd/cli/embedded"
 	"github.com/millrace/millrace/coordinator"
+	"github.com/millrace/millrace/coordinator/server"
 	"github.com/millrace/millrace/worker"
-	"github.com/millrace/millrace/worker/agent"
 	"github.com/millrace/millrace/worker/processor/function"
+	workerserver "github.com/millrace/millrace/worker/server"
 )
 
 // Functions of the processes that are measured.
@@ -42,6 +43,9 @@ func benchFunctions() (*function.Registry, error) {
 	)
 }
 
+// loopback is a free port that only this machine reaches.
+const loopback = "127.0.0.1:0"
+
 // benchRole is one of the processes that `bench leases` starts, of this same
 // program. Each prints one line, and ends when its standard input does, so that
 // none outlives who started it.
@@ -57,6 +61,7 @@ type benchRole struct {
 // benchTold is what a role prints.
 type benchTold struct {
 	Address string  `json:"address,omitempty"`
+	Gossip  string  `json:"gossip,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
@@ -70,7 +75,7 @@ func (a *app) benchProcessCommand() *cobra.Command {
 	flags.StringVar(&r.name, "name", "", "the worker's name")
 	flags.IntVar(&r.slots, "slots", 1, "the worker's slots")
 	flags.Uint64Var(&r.leases, "leases", 0, "how many bare leases to grant")
-	flags.IntVar(&r.workers, "workers", 1, "how many bare workers to wait for")
+	flags.IntVar(&r.workers, "workers", 1, "how many bare workers to wait for, or sessions to hold")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.kind = args[0]
 		ctx, cancel := context.WithCancel(cmd.Context())
@@ -93,6 +98,8 @@ func (r *benchRole) run(ctx context.Context, a *app) error {
 		return r.coordinator(ctx, a)
 	case "worker":
 		return r.worker(ctx, a)
+	case "sessions":
+		return r.sessions(ctx, a)
 	case "bare-coordinator":
 		return r.bareCoordinator(ctx, a)
 	case "bare-worker":
@@ -110,16 +117,15 @@ func (r *benchRole) run(ctx context.Context, a *app) error {
 }
 
 func (r *benchRole) coordinator(ctx context.Context, a *app) error {
-	boss, err := coordinator.New(coordinator.Config{Logger: a.logger(a.stderr)})
+	boss, err := server.New(server.Config{
+		Listen: loopback, Gossip: loopback, Version: version().Version, Logger: a.logger(a.stderr),
+	})
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(boss.ServerOptions()...)
-	boss.Register(server)
-	if err := a.listen(server); err != nil {
+	if err := a.tellLine(benchTold{Address: boss.Addr(), Gossip: boss.GossipAddr()}); err != nil {
 		return err
 	}
-	defer server.Stop()
 	return boss.Run(ctx)
 }
 
@@ -133,14 +139,10 @@ func (r *benchRole) worker(ctx context.Context, a *app) error {
 		return err
 	}
 	defer folder.Remove()
-	conn, err := benchDial(r.join)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	hand, err := agent.New(agent.Config{
-		Name: r.name, Slots: r.slots, MemoryBytes: embedded.DefaultMemory(), SpoolFolder: folder.Path,
-		Functions: functions, Version: version().Version, Conn: conn, Logger: a.logger(a.stderr),
+	hand, err := workerserver.New(ctx, workerserver.Config{
+		Name: r.name, Join: []string{r.join}, Slots: r.slots,
+		MemoryBytes: embedded.DefaultMemory(), SpoolFolder: folder.Path,
+		Functions: functions, Version: version().Version, Logger: a.logger(a.stderr),
 	})
 	if err != nil {
 		return err
@@ -173,7 +175,7 @@ func (r *benchRole) bareCoordinator(ctx context.Context, a *app) error {
 
 // listen serves on a free port of loopback, and tells which.
 func (a *app) listen(server *grpc.Server) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", loopback)
 	if err != nil {
 		return err
 	}
@@ -217,7 +219,7 @@ func (a *app) newBenchProcesses() (*benchProcesses, error) {
 
 // start starts a role, and waits for the line that says it is there.
 func (p *benchProcesses) start(args ...string) (*benchChild, benchTold, error) {
-	cmd := exec.Command(p.program, append([]string{"--log", p.app.logLevel, "bench", "process"}, args...)...)
+	cmd := exec.Command(p.program, append([]string{"--log", p.level(), "bench", "process"}, args...)...)
 	cmd.Stderr = p.app.stderr
 	stdin, err1 := cmd.StdinPipe()
 	stdout, err2 := cmd.StdoutPipe()
@@ -231,6 +233,14 @@ func (p *benchProcesses) start(args ...string) (*benchChild, benchTold, error) {
 	p.all = append(p.all, child)
 	told, err := child.told()
 	return child, told, err
+}
+
+// level is what they log: that workers go away is as it should be here.
+func (p *benchProcesses) level() string {
+	if p.app.logLevel == "" {
+		return "error"
+	}
+	return p.app.logLevel
 }
 
 // told is the next line of a role.

@@ -104,6 +104,8 @@ func (a *app) settingsOf() []configured {
 	return []configured{
 		of(coordinatorName, "a coordinator", func(cmd *cobra.Command) { addCoordinatorFlags(cmd) }),
 		of(workerName, "a worker", func(cmd *cobra.Command) { addWorkerFlags(cmd) }),
+		of(submitName, "clients, of which submit has the most", func(cmd *cobra.Command) { addSubmitFlags(cmd) }),
+		of(runName, "a job in this process", func(cmd *cobra.Command) { addRunSettings(cmd, &runOptions{}) }),
 	}
 }
 

@@ -87,6 +87,9 @@ func (f *jobFlags) source() {
 func (f *jobFlags) sink() {
 	f.text("output", "o", "folder", "write files into this folder, in place of standard output",
 		func(s *pb.JobSpec, v string) { files(s).Folder = v })
+	if err := f.cmd.MarkFlagDirname("output"); err != nil {
+		panic(err) // a flag that is not there
+	}
 	f.boolean("overwrite", "remove what is in that folder, once the result is complete",
 		func(s *pb.JobSpec, v bool) { files(s).Overwrite = v })
 	f.boolean("single", "write one file in all, in place of one for each batch",

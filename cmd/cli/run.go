@@ -31,6 +31,8 @@ type runOptions struct {
 	quiet   bool
 }
 
+const runName = "run"
+
 const runLong = `Run a job in this process, on all cores: over files, folders and patterns (**
 too), or as a job file says. Files are taken in the order given, those of a
 pattern in the order of their names; - is standard input. Relative paths, in job
@@ -75,16 +77,13 @@ const runExample = `  # How many requests of each status?
 
 func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "run [job.yaml] [file, folder or pattern…]", Short: "Run a job in this process",
+		Use: runName + " [job.yaml] [file, folder or pattern…]", Short: "Run a job in this process",
 		Long: runLong, Example: runExample,
 	}
 	flags := addJobFlags(cmd)
 	o := &runOptions{}
-	set := cmd.Flags()
 	o.addTelling(cmd)
-	configured := settings.Flags{FlagSet: set}
-	configured.Count(&o.slots, "slots", "all cores", 1, "run this many batches at once")
-	configured.Bytes(&o.memory, "max-memory", "70% of what is free, at most 768MiB", "memory for batches")
+	addRunSettings(cmd, o)
 	a.completeFunctions(cmd)
 	groupFlags(cmd, runGroups)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -97,6 +96,13 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
+// addRunSettings adds what this process may use.
+func addRunSettings(cmd *cobra.Command, o *runOptions) {
+	f := settings.Flags{FlagSet: cmd.Flags()}
+	f.Count(&o.slots, "slots", "all cores", 1, "run this many batches at once")
+	f.Bytes(&o.memory, "max-memory", "70% of what is free, at most 768MiB", "memory for batches")
+}
+
 // addTelling adds the flags of what is told, and how.
 func (o *runOptions) addTelling(cmd *cobra.Command) {
 	set := cmd.Flags()
@@ -105,9 +111,6 @@ func (o *runOptions) addTelling(cmd *cobra.Command) {
 	set.BoolVar(&o.explain, "explain", false, "tell what would be done and why, and stop")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no summary")
 	set.StringVar(&o.stats, "stats", "", "write what happened to this `file`, as JSON")
-	if err := cmd.MarkFlagDirname("output"); err != nil {
-		panic(err) // a flag that is not there
-	}
 }
 
 func (a *app) completeFunctions(cmd *cobra.Command) {

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -103,7 +105,7 @@ func addSubmitFlags(cmd *cobra.Command) *submitOptions {
 	f.BoolVar(&o.wait, "wait", false, "wait for the job's end, and print its result")
 	f.BoolVar(&o.cancel, "cancel-on-interrupt", false, "with --wait: the first signal cancels the job")
 	f.StringVar(&o.key, "key", "", "a `text` of your own, so that submitting again makes no second job")
-	f.Text(&o.user, "user", "name", "", "who submits, where no certificate says so")
+	f.Text(&o.user, "user", "name", "the login's", "who submits, where no certificate says so")
 	f.VarP(&value{kind: "time", parse: func(s string) error {
 		_, err := api.ParseDuration(s)
 		o.keep = s
@@ -143,14 +145,26 @@ func (a *app) submit(ctx context.Context, spec *pb.JobSpec, o *submitOptions) er
 // options are what a submission says besides the job.
 func (o *submitOptions) options() []api.SubmitOption {
 	var options []api.SubmitOption
-	if o.user != "" {
-		options = append(options, api.As(o.user))
+	if name := cmp.Or(o.user, loginName()); name != "" {
+		options = append(options, api.As(name))
 	}
 	if o.keep != "" {
 		keep, _ := api.ParseDuration(o.keep) // checked with the flag
 		options = append(options, api.KeepFor(keep))
 	}
 	return options
+}
+
+// maxUserBytes is how long a user's name may be.
+const maxUserBytes = 63
+
+// loginName is the name of this process's user; empty where that is not known.
+func loginName() string {
+	login, err := user.Current()
+	if err != nil || len(login.Username) > maxUserBytes {
+		return ""
+	}
+	return login.Username
 }
 
 // readsOnce says that the result is not kept: it comes while the job runs.

@@ -55,6 +55,15 @@ func (a asks) lost(outputs []ledger.OutputID) {
 	}
 }
 
+// keep ends the transfers of a job's outputs but those that are there.
+func (a asks) keep(id ledger.JobID, there map[ledger.OutputID]bool) {
+	for output, same := range a {
+		if same[0].job == id && !there[output] {
+			a.lost([]ledger.OutputID{output})
+		}
+	}
+}
+
 // over ends the transfers of a job that is forgotten.
 func (a asks) over(id ledger.JobID) {
 	for _, same := range a {

@@ -147,7 +147,7 @@ func (o *owner) jobEnded(e ledger.JobEnded) {
 		return
 	}
 	j, told := o.job(e.Job), wire.Job(view, o.c.names.name(e.Job))
-	j.expires = view.Expires
+	j.expires, j.rests = view.Expires, view.Kept && view.State == ledger.StateDone
 	o.logger.Info("job ended", "job", j.name, "state", told.GetState().String(),
 		"batches", told.GetStats().GetBatchesDone(), "retries", told.GetStats().GetRetries(),
 		"elapsed", told.GetStats().GetElapsed().AsDuration().Round(time.Millisecond),

@@ -37,6 +37,7 @@ type job struct {
 	read     bool  // some of the result was consumed
 
 	readings int         // of clients that read a kept result
+	rests    bool        // it is done, and its result kept
 	losses   int         // rises when outputs are lost
 	shelved  bool        // the ledger was told that the result is here
 	expires  ledger.Time // once it has ended
@@ -185,6 +186,24 @@ func (o *owner) changed(id ledger.JobID) {
 	for w := range j.watchers {
 		w.wake()
 	}
+	if j.rests {
+		o.recheck(j)
+	}
+}
+
+// recheck ends the transfers of what was lost of a kept result: of a job that is
+// done that is no fact until somebody asks.
+func (o *owner) recheck(j *job) {
+	if v, ok := o.ledger.Job(j.id, o.now); !ok || v.State != ledger.StateDone || v.Shelved {
+		return
+	}
+	there := make(map[ledger.OutputID]bool)
+	parts, _ := o.ledger.Result(j.id)
+	for _, p := range parts {
+		there[p.Output.ID] = true
+	}
+	j.losses++
+	o.asks.keep(j.id, there)
 }
 
 // ended tells all who wait for a job that it has ended.

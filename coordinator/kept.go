@@ -42,7 +42,7 @@ type keptReading struct {
 	// what was lost to be made again.
 	patient bool
 	counted bool // the owner's: it is one of its readers
-	asked   int  // the owner's: how often something had been lost when that was asked for
+	asked   bool // the owner's: that was asked for
 	// pass takes the bytes of a part, at most a message at a time.
 	pass func(p keptPart, b []byte, begins bool) error
 
@@ -206,7 +206,7 @@ func (k *keptReading) forget(given ...*askFor) {
 }
 
 // keptResult is a kept result as it is now. What was lost of it is asked for,
-// once, for a patient reader.
+// for a patient reader, until that has failed.
 func (o *owner) keptResult(k *keptReading) (*keptResult, error) {
 	v, ok := o.ledger.Job(k.job, o.now)
 	if !ok {
@@ -221,12 +221,12 @@ func (o *owner) keptResult(k *keptReading) (*keptResult, error) {
 	r := o.parts(k.job)
 	switch {
 	case r.complete || !k.patient:
-	case k.asked <= r.round:
-		k.asked = r.round + 1
-		o.step(ledger.ResultRequested{Job: k.job})
-	case v.Remake != "":
+	case k.asked && v.Remake != "":
 		return nil, api.Errorf(api.Conflict, "some of the result of job %s was lost with its worker, and can't be made again: %s",
 			o.c.names.name(k.job), wire.Remake(v).GetMessage())
+	default:
+		k.asked = true
+		o.step(ledger.ResultRequested{Job: k.job})
 	}
 	return r, nil
 }

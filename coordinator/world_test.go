@@ -129,6 +129,9 @@ func plan(batches int64) *pb.Plan {
 	}
 }
 
+// pass lets the bubble's time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 func (w *world) must(err error) {
 	w.Helper()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // The roles that may call a method, where there is TLS. A method that is in no
 // table is refused.
-var permitted = table(
+var roles = table(
 	service{pb.JobService_ServiceDesc, users},
 	service{pb.FleetService_ServiceDesc, []identity.Role{identity.Operator}},
 	service{pb.WorkerService_ServiceDesc, []identity.Role{identity.Worker}},
@@ -39,26 +39,26 @@ type service struct {
 // table is who may call which method. Everybody who takes part may look at the
 // workers.
 func table(services ...service) map[string][]identity.Role {
-	roles := make(map[string][]identity.Role)
+	byMethod := make(map[string][]identity.Role)
 	for _, s := range services {
 		for _, method := range s.desc.Methods {
-			roles["/"+s.desc.ServiceName+"/"+method.MethodName] = s.roles
+			byMethod["/"+s.desc.ServiceName+"/"+method.MethodName] = s.roles
 		}
 		for _, stream := range s.desc.Streams {
-			roles["/"+s.desc.ServiceName+"/"+stream.StreamName] = s.roles
+			byMethod["/"+s.desc.ServiceName+"/"+stream.StreamName] = s.roles
 		}
 	}
-	roles[pb.FleetService_ListWorkers_FullMethodName] = []identity.Role{identity.Client, identity.Operator, identity.Worker}
-	return roles
+	byMethod[pb.FleetService_ListWorkers_FullMethodName] = []identity.Role{identity.Client, identity.Operator, identity.Worker}
+	return byMethod
 }
 
 // permit refuses a call that its caller's certificate does not permit.
 func permit(ctx context.Context, method string) error {
-	roles, known := permitted[method]
-	if !known {
+	may := roles[method]
+	if len(may) == 0 {
 		return api.Errorf(api.Forbidden, "nobody may call %s", method)
 	}
-	return identity.Require(ctx, roles...)
+	return identity.Require(ctx, may...)
 }
 
 // guards have every call permitted first.

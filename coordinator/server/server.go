@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/millrace/millrace/coordinator"
 	"github.com/millrace/millrace/fleet"
@@ -137,7 +136,7 @@ func (c Config) secure() ([]grpc.ServerOption, error) {
 		return nil, err
 	}
 	keeper.LogTo(c.Logger)
-	return []grpc.ServerOption{grpc.Creds(credentials.NewTLS(keeper.Server()))}, nil
+	return []grpc.ServerOption{grpc.Creds(keeper.ServerCredentials())}, nil
 }
 
 // bind takes the ports.

@@ -32,6 +32,7 @@ type batch struct {
 	started bool          // the worker has said so
 	alone   bool
 	thief   *worker // for whom it was asked back
+	asked   bool    // back, for a job that has none
 	owed    bool    // its worker reported an outcome, and wants an answer
 	limbo   bool    // its input is lost; the commit of that will dissolve it
 	undone  bool    // the output that was reported is lost already
@@ -131,9 +132,7 @@ func (l *Ledger) leased(f Fence) *batch {
 func (l *Ledger) unlease(b *batch, elapsed int64) {
 	w, r := b.worker, b.run
 	b.place.leave()
-	if r.leases--; r.leases < 0 {
-		panic("ledger: a lease ended twice")
-	}
+	l.lease(r, -1)
 	if b.alone {
 		elapsed *= int64(w.slots)
 	}

@@ -65,6 +65,13 @@ const (
 	BugForgetEarly
 	// BugKeepForever never forgets a job because its time is over.
 	BugKeepForever
+	// BugIgnoreQuota ignores the quotas of users.
+	BugIgnoreQuota
+	// BugQuotaSleeps does not look for work when a user may have leases again.
+	BugQuotaSleeps
+	// BugSmallWaits lets a new job wait behind all that others have fetched
+	// ahead.
+	BugSmallWaits
 	// BugSameNumbers begins with job 1 in every log.
 	BugSameNumbers
 )

@@ -315,6 +315,7 @@ func (l *Ledger) endRun(r *run, reason string) {
 func (l *Ledger) retire(r *run) {
 	l.emit(EndJob{r.job.id})
 	delete(l.runs, r.job.id)
+	l.leave(r.user)
 }
 
 // prune proposes to forget the oldest ended jobs that are too many.

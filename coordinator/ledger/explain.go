@@ -29,6 +29,7 @@ const (
 	WaitEnding                      // its end is being written down
 	WaitGrace                       // a new coordinator waits for workers to come back
 	WaitLimit                       // the job has all N leases that it may have
+	WaitQuota                       // its user has all N leases that he may have, over all of his jobs
 	WaitDelay                       // its data is not old enough
 	WaitBackoff                     // N batches failed, and wait to be tried again
 	WaitLeases                      // everything that is left is leased: N leases
@@ -61,6 +62,8 @@ func (x Wait) String() string {
 		return fmt.Sprintf("the coordinator is new, and waits %v for workers to come back with their leases", x.For)
 	case WaitLimit:
 		return fmt.Sprintf("the job has all %d leases that it may have at a time", x.N)
+	case WaitQuota:
+		return fmt.Sprintf("the user `%s` has all %d leases that the quota allows at a time", x.Name, x.M)
 	case WaitDelay:
 		return fmt.Sprintf("the data is not old enough: the delay ends in %v", x.For)
 	case WaitBackoff:
@@ -135,6 +138,9 @@ func (l *Ledger) explainJob(r *run, at Time) (waits []Wait) {
 	}
 	if r.full(l.cfg.Bug) {
 		waits = append(waits, Wait{Kind: WaitLimit, N: r.leases, M: int(r.job.settings.MaxConcurrency)})
+	}
+	if r.user.full(l.cfg.Bug) {
+		waits = append(waits, Wait{Kind: WaitQuota, N: r.user.leases, M: r.user.quota, Name: r.user.name})
 	}
 	return waits
 }

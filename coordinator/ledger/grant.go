@@ -71,7 +71,7 @@ func (l *Ledger) serve(w *worker) served {
 	}
 	best := nothing
 	for _, r := range l.runnable {
-		if k := r.current(); l.allows(r, k, w.class) {
+		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
 			if got := l.serveFrom(r, k, w); got == granted {
 				return granted
 			} else if got == unfit {
@@ -90,7 +90,7 @@ func (l *Ledger) serve(w *worker) served {
 func (l *Ledger) serveReserved(w *worker) served {
 	r := w.reserved
 	w.reserved, r.reserved = nil, nil
-	if k := r.current(); r.listed && l.allows(r, k, w.class) {
+	if k := r.current(); r.listed && !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
 		if _, from, to := l.pick(r, k, w); k.lone(from, to) && l.serveFrom(r, k, w) == granted {
 			return granted
 		}
@@ -274,10 +274,10 @@ func (l *Ledger) grant(b *batch, w *worker) {
 func (l *Ledger) hand(b *batch, w *worker) {
 	b.enter(batchLeased)
 	b.worker, b.granted = w, l.now
-	b.started, b.owed, b.undone, b.ran = false, false, false, 0
+	b.started, b.owed, b.undone, b.ran, b.asked = false, false, false, 0, false
 	w.leases.push(&b.place)
 	w.alone = w.alone || b.alone
-	b.run.leases++
+	l.lease(b.run, +1)
 	b.cost = l.estimate(b)
 	if !w.timed {
 		w.timed = true
@@ -358,7 +358,7 @@ func (l *Ledger) steal(w *worker) {
 	}
 	for victim := range w.class.over.all() {
 		b := victim.leases.tail.val
-		if b.started || b.thief != nil || b.kind == LeaseMerge || b.alone || l.held(b.run) {
+		if b.started || b.asked || b.thief != nil || b.kind == LeaseMerge || b.alone || l.held(b.run) {
 			continue
 		}
 		if ripe := b.granted.Add(l.cfg.StealAfter); ripe > l.now {

@@ -27,7 +27,24 @@ func (l *Ledger) Faults() error {
 			return fmt.Errorf("worker %s: %w", w.id, err)
 		}
 	}
+	if err := l.userFaults(); err != nil {
+		return err
+	}
 	return l.stateFaults()
+}
+
+func (l *Ledger) userFaults() error {
+	leases, runs := map[*user]int{}, map[*user]int{}
+	for _, r := range l.runs {
+		leases[r.user] += r.leases
+		runs[r.user]++
+	}
+	for name, u := range l.users {
+		if u.leases != leases[u] || u.runs != runs[u] {
+			return fmt.Errorf("user %q has %d leases of %d jobs: counted as %d, %d", name, leases[u], runs[u], u.leases, u.runs)
+		}
+	}
+	return nil
 }
 
 func (l *Ledger) stateFaults() error {
@@ -78,6 +95,9 @@ func (g *stage) faults() error {
 
 // runFaults checks that every position is done, pending, or of one batch.
 func (l *Ledger) runFaults(r *run) error {
+	if l.users[r.user.name] != r.user {
+		return fmt.Errorf("its user %q is forgotten", r.user.name)
+	}
 	leases, merging := 0, 0
 	for b := range r.all.all() {
 		if b.phase == batchOver || r.batches[b.id] != b {
@@ -179,7 +199,7 @@ func (l *Ledger) workerFaults(w *worker) error {
 	}
 	for _, r := range l.runnable {
 		k := r.current()
-		if !l.allows(r, k, w.class) || r.reserved != nil {
+		if !l.allows(r, k, w.class) || r.reserved != nil || r.user.full(0) {
 			continue
 		}
 		_, from, to := l.pick(r, k, w)

@@ -22,9 +22,11 @@ type Ledger struct {
 	runs     map[JobID]*run
 	runnable []*run // by priority, virtual time and number
 	bands    map[int32]*band
-	offers   []*worker // to be asked at the end of the step
-	looking  bool      // work has come up that idle workers must be asked about
-	passed   bool      // one has left a batch to another one that is idle
+	users    map[string]*user // who have jobs
+	offers   []*worker        // to be asked at the end of the step
+	looking  bool             // work has come up that idle workers must be asked about
+	pleas    []*run           // they have come up in this step, and have no lease
+	passed   bool             // one has left a batch to another one that is idle
 
 	timers timers
 	wake   Time
@@ -53,6 +55,7 @@ func New(cfg Config, state *State, term Term, at Time) *Ledger {
 		rumours: map[WorkerID]rumour{},
 		runs:    map[JobID]*run{},
 		bands:   map[int32]*band{},
+		users:   map[string]*user{},
 	}
 	l.propose(&TermBegan{Term: term})
 	for _, j := range state.order {
@@ -84,6 +87,7 @@ func (l *Ledger) Step(at Time, seed uint64, e Event) []Effect {
 	l.expire() // a lease past its deadline is never live, whatever the event
 	l.take(e)
 	l.match()
+	l.makeWay()
 	l.flush()
 	return l.effects
 }

@@ -116,8 +116,7 @@ func (l *Ledger) unmerge(b *batch) {
 // grantMerge grants the merge of a worker that waits longest.
 func (l *Ledger) grantMerge(w *worker) bool {
 	for b := range w.merges.all() {
-		if l.held(b.run) {
-			b.run.blocked = true
+		if !l.mayMerge(b.run) {
 			continue
 		}
 		l.grant(b, w)
@@ -128,7 +127,7 @@ func (l *Ledger) grantMerge(w *worker) bool {
 
 // unblock offers the merges of a job again that it might not have granted.
 func (l *Ledger) unblock(r *run) {
-	if !r.blocked || l.held(r) {
+	if !r.blocked || l.held(r) || r.user.full(l.cfg.Bug) {
 		return
 	}
 	r.blocked = false

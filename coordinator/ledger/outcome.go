@@ -268,7 +268,7 @@ func (r *run) maxAttempts() uint32 {
 // endFailed proposes that a job has failed by a batch: by what was first said
 // of it, for that is mostly the cause.
 func (l *Ledger) endFailed(b *batch, class OutcomeClass, failure []byte, why string) {
-	if f := b.knownFailure(); f != nil && len(f.first) > 0 && class != OutcomeFatal && class != OutcomeInputGone {
+	if f := b.knownFailure(); f != nil && len(f.first) > 0 && class != OutcomeFatal && (class != OutcomeInputGone || f.class == class) {
 		class, failure = f.class, f.first
 	}
 	l.close(b.run, &JobClosed{

@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/coordinator/ledger"
@@ -47,6 +49,16 @@ func names(plain []string) (out []ledger.WorkerID) {
 		out = append(out, ledger.WorkerID(n))
 	}
 	return out
+}
+
+// quotas are written NAME:LEASES.
+func quotas(words []string) map[string]int {
+	q := map[string]int{}
+	for _, w := range words {
+		name, n, _ := strings.Cut(w, ":")
+		q[name], _ = strconv.Atoi(n)
+	}
+	return q
 }
 
 // sayWorkers tells how all workers are.

@@ -136,6 +136,10 @@ func (p *play) configure(a args) {
 			p.cfg.UnreadBytes = a.num(name)
 		case "alone":
 			p.cfg.AloneBytes = a.num(name)
+		case "quota":
+			p.cfg.Quotas = quotas(a.list(name))
+		case "others":
+			p.cfg.DefaultQuota = int(a.num(name))
 		case "keep":
 			p.cfg.KeepJobs = int(a.num(name))
 		default:

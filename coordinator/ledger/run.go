@@ -12,7 +12,10 @@ type run struct {
 	job      *job
 	weight   int64 // in thousandths
 	band     *band
+	user     *user
 	vtime    int64 // virtual time: work granted so far, by weight
+	own      int64 // virtual time when it was listed last, had it not been idle before
+	asked    int64 // what leases cost that are just asked back, in nanoseconds
 	listed   bool  // in Ledger.runnable
 	closing  bool  // an end was proposed
 	until    Time  // the end of the grace after a change of leader
@@ -28,10 +31,12 @@ type run struct {
 	failing   int   // failures proposed and not committed
 	skipping  int64 // records skipped by outcomes that are not committed
 	blocked   bool  // a merge waits for the job to be served again
+	overQuota bool  // in its user's list of those
 	ended     bool  // its end was told
 	reserved  *worker
 	reading   *reading // the client that reads the result
 	crowded   bool     // too much of the result is not read
+	pleading  bool     // in Ledger.pleas
 	remaking  bool     // lost parts of a kept result were proposed to be made again
 	missed    int64    // how often outputs could not be had
 	refiled   int      // how often all files of the sink were made again
@@ -112,6 +117,7 @@ func (l *Ledger) newRun(j *job, lastBatch BatchID) *run {
 		r.band = &band{priority: j.settings.Priority}
 		l.bands[j.settings.Priority] = r.band
 	}
+	r.user = l.userOf(j.settings.User)
 	l.runs[j.id] = r
 	l.lay(r, &r.planning, planStage)
 	l.lay(r, &r.commit, commitStage)
@@ -205,13 +211,25 @@ func (l *Ledger) relist(r *run) bool {
 	}
 	switch {
 	case can && !r.listed:
-		r.vtime = max(r.vtime, r.band.clock)
+		r.own = r.vtime
+		r.vtime = max(r.vtime, l.startOf(r.band))
 		l.list(r)
+		l.pleads(r)
 		return true
 	case !can && r.listed:
 		l.unlist(r)
 	}
 	return false
+}
+
+// startOf returns where a job of a band begins that comes up: with those that
+// wait there, or where the last one was served when none does.
+func (l *Ledger) startOf(b *band) int64 {
+	i := sort.Search(len(l.runnable), func(i int) bool { return l.runnable[i].band.priority <= b.priority })
+	if i < len(l.runnable) && l.runnable[i].band == b {
+		return min(b.clock, l.runnable[i].vtime)
+	}
+	return b.clock
 }
 
 // wantsAll says whether all that a stage has is still one range.

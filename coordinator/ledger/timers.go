@@ -13,6 +13,7 @@ const (
 	dueDeadline                  // a job must have ended
 	dueSteal                     // a waiting lease may be asked back
 	dueExpiry                    // an ended job's time may be over
+	duePlea                      // a job may still have no lease
 	dueWitness                   // a worker may have become silent
 )
 
@@ -103,6 +104,8 @@ func (l *Ledger) expire() {
 			l.offer(t.worker)
 		case dueExpiry:
 			l.expiryDue(t.at)
+		case duePlea:
+			l.pleaDue(t.run)
 		case dueWitness:
 			l.witnessDue(t.worker, t.at)
 		}

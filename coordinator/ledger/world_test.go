@@ -54,6 +54,7 @@ func newWorld(t *rapid.T) *world {
 	}
 	w.cfg.MergeFanIn, w.cfg.ResultWindow, w.cfg.AloneBytes = 3, 2, 20
 	w.cfg.FirstBatchBytes, w.cfg.MinBatchBytes, w.cfg.UnreadBytes = 16, 4, 30
+	w.cfg.Quotas = map[string]int{"a": rapid.IntRange(1, 3).Draw(t, "quota")}
 	w.l = ledger.New(w.cfg, ledger.NewState(), 1, 0)
 	for i := range 3 {
 		w.workers = append(w.workers, &fake{id: ledger.WorkerID(fmt.Sprintf("w%d", i))})
@@ -137,7 +138,7 @@ func (w *world) submit() {
 	}
 	w.jobs++
 	w.step(ledger.JobSubmitted{Settings: ledger.Settings{
-		Keep:        rapid.Bool().Draw(w.t, "keep"),
+		Keep: rapid.Bool().Draw(w.t, "keep"), User: rapid.SampledFrom([]string{"", "a"}).Draw(w.t, "user"),
 		MaxAttempts: 1000, Priority: int32(rapid.IntRange(0, 1).Draw(w.t, "priority")),
 		MaxConcurrency: uint32(rapid.IntRange(0, 3).Draw(w.t, "limit")),
 		MaxSpoolBytes:  max(int64(rapid.IntRange(-100, 200).Draw(w.t, "spool")), 0),

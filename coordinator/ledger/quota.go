@@ -1,0 +1,74 @@
+package ledger
+
+// user is somebody who has jobs. Quotas bound his leases over all of them.
+type user struct {
+	name   string
+	quota  int // no limit when 0
+	leases int // live
+	runs   int
+	// blocked are his jobs with a merge that the quota has held up.
+	blocked []*run
+}
+
+// userOf returns the user of a job that is taken up.
+func (l *Ledger) userOf(name string) *user {
+	u := l.users[name]
+	if u == nil {
+		quota, own := l.cfg.Quotas[name]
+		if !own {
+			quota = l.cfg.DefaultQuota
+		}
+		u = &user{name: name, quota: quota}
+		l.users[name] = u
+	}
+	u.runs++
+	return u
+}
+
+// leave forgets a user who has no job any more.
+func (l *Ledger) leave(u *user) {
+	if u.runs--; u.runs == 0 {
+		delete(l.users, u.name)
+	}
+}
+
+// full says whether a user has all leases that he may have.
+func (u *user) full(bug Bug) bool {
+	return u.quota > 0 && u.leases >= u.quota && !bug.has(BugIgnoreQuota)
+}
+
+// lease counts a lease of a run, or its end. What a quota has held up goes on
+// then.
+func (l *Ledger) lease(r *run, sign int) {
+	u := r.user
+	was := u.full(l.cfg.Bug)
+	r.leases += sign
+	u.leases += sign
+	if r.leases < 0 || u.leases < 0 {
+		panic("ledger: a lease ended twice")
+	}
+	if was && !u.full(l.cfg.Bug) && !l.cfg.Bug.has(BugQuotaSleeps) {
+		l.looking = true
+		blocked := u.blocked
+		u.blocked = nil
+		for _, r := range blocked {
+			r.overQuota = false
+			l.unblock(r)
+		}
+	}
+}
+
+// mayMerge says whether a merge of a job may be granted now. It is offered
+// again once it may.
+func (l *Ledger) mayMerge(r *run) bool {
+	over := r.user.full(l.cfg.Bug)
+	if !over && !l.held(r) {
+		return true
+	}
+	r.blocked = true
+	if over && !r.overQuota {
+		r.overQuota = true
+		r.user.blocked = append(r.user.blocked, r)
+	}
+	return false
+}

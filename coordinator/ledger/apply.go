@@ -33,6 +33,8 @@ func (s *State) Apply(f Fact) bool {
 		return s.outputsMerged(f)
 	case *ResultRead:
 		return s.resultRead(f)
+	case *AttemptsRefunded:
+		return s.attemptsRefunded(f)
 	case *JobShelved:
 		return s.jobShelved(f)
 	case *CordonSet:
@@ -269,6 +271,9 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 	spends := f.Class != OutcomeInputGone || s.bug.has(BugSpendGone)
 	if spends {
 		j.retries++ // until its job is closed over it
+		if j.settings.RetryBudget > 0 {
+			j.tallies = tallied(j.tallies, f.Worker, maxTallies)
+		}
 	}
 	old, _ := g.failed.get(f.From)
 	fail := &failure{from: f.From, to: f.To, class: f.Class, first: f.Failure}
@@ -280,7 +285,7 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 	}
 	if spends {
 		fail.spent++
-		fail.by = blame(fail.by, f.Worker)
+		fail.by = tallied(fail.by, f.Worker, maxBlamed)
 	}
 	if f.Class == OutcomeInputGone && !slices.Contains(fail.gone, f.Worker) {
 		fail.gone = append(slices.Clip(fail.gone), f.Worker)
@@ -298,7 +303,7 @@ func (s *State) rangeFailed(f *RangeFailed) bool {
 	return true
 }
 
-// blame puts a worker at the end of those that failed lately.
+// blame puts a worker at the end of those that are to be avoided.
 func blame(by []WorkerID, w WorkerID) []WorkerID {
 	rest := slices.DeleteFunc(slices.Clone(by), func(x WorkerID) bool { return x == w })
 	return append(rest[max(0, len(rest)+1-maxBlamed):], w)

@@ -34,6 +34,7 @@ type batch struct {
 	thief   *worker // for whom it was asked back
 	asked   bool    // back, for a job that has none
 	owed    bool    // its worker reported an outcome, and wants an answer
+	counted bool    // its failure is proposed, and spends an attempt
 	limbo   bool    // its input is lost; the commit of that will dissolve it
 	undone  bool    // the output that was reported is lost already
 	output  OutputID
@@ -84,9 +85,7 @@ func (l *Ledger) drop(b *batch) {
 	case batchReported:
 		b.run.skipping -= b.skipped
 	case batchFailing:
-		if b.kind != LeaseMerge && !b.limbo {
-			b.run.failing--
-		}
+		b.uncount()
 	}
 	r := b.run
 	b.enter(batchOver)
@@ -95,6 +94,14 @@ func (l *Ledger) drop(b *batch) {
 	b.every.leave()
 	if r.batches[b.id] == b {
 		delete(r.batches, b.id)
+	}
+}
+
+// uncount takes a batch out of the failures that are proposed.
+func (b *batch) uncount() {
+	if b.counted {
+		b.counted = false
+		b.run.failing--
 	}
 }
 

@@ -72,6 +72,10 @@ const (
 	// BugSmallWaits lets a new job wait behind all that others have fetched
 	// ahead.
 	BugSmallWaits
+	// BugNoQuarantine pauses nobody.
+	BugNoQuarantine
+	// BugNoRefund leaves the attempts spent that a worker in quarantine spent.
+	BugNoRefund
 	// BugSameNumbers begins with job 1 in every log.
 	BugSameNumbers
 )

@@ -133,7 +133,7 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 		l.answerOutcome(b, true)
 		if took && (f.SplitAt <= f.From || f.SplitAt >= f.To) {
 			b.place.leave()
-			r.failing--
+			b.uncount()
 			spent := uint32(1)
 			if x := b.knownFailure(); x != nil {
 				spent = x.spent

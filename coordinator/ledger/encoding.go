@@ -19,6 +19,7 @@ const (
 	kindSnapshot
 	kindCordonSet
 	kindJobShelved
+	kindAttemptsRefunded
 )
 
 // AppendFact appends the encoding of a fact to b.
@@ -81,6 +82,8 @@ func kindOf(f Fact) uint64 {
 		return kindCordonSet
 	case *JobShelved:
 		return kindJobShelved
+	case *AttemptsRefunded:
+		return kindAttemptsRefunded
 	}
 	panic(fmt.Sprintf("ledger: unknown fact %T", f))
 }
@@ -101,6 +104,8 @@ func factOf(kind uint64) Fact {
 		kindWorkWasted:    func() Fact { return &WorkWasted{} },
 		kindCordonSet:     func() Fact { return &CordonSet{} },
 		kindJobShelved:    func() Fact { return &JobShelved{} },
+
+		kindAttemptsRefunded: func() Fact { return &AttemptsRefunded{} },
 	}
 	if kind >= uint64(len(facts)) || facts[kind] == nil {
 		return nil
@@ -135,6 +140,8 @@ func (w *wire) fact(f Fact) {
 		num(w, &f.Job)
 	case *JobShelved:
 		num(w, &f.Job)
+	case *AttemptsRefunded:
+		str(w, &f.Worker)
 	case *RangeDone:
 		w.rangeDone(f)
 	case *RangeFailed:

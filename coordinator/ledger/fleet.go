@@ -165,7 +165,7 @@ func (l *Ledger) reasonOf(w *worker, s Standing, at Time) string {
 	case StandingAway:
 		return w.absence()
 	case StandingQuarantined:
-		return w.quarantine.reason(w, at)
+		return w.quarantine.reason(at)
 	}
 	return ""
 }

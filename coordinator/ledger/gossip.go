@@ -129,6 +129,7 @@ func (l *Ledger) reconsider(w *worker, change func()) {
 	switch now := w.able(); {
 	case was && !now:
 		l.standDown(w)
+		l.amnesty()
 	case now && !was:
 		l.offerMerges(w)
 		l.offer(w)

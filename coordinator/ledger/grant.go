@@ -196,16 +196,17 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 	case slices.Contains(f.gone, w.id):
 		return l.elsewhere(b.run, b.work, f.gone)
 	}
-	i := slices.Index(f.by, w.id)
+	i := slices.IndexFunc(f.by, func(t tally) bool { return t.worker == w.id })
 	if i < 0 {
 		return false
 	}
+	by := f.blamed()
 	if l.now >= b.anybody {
-		left := l.idleElsewhere(b.run, b.work, f.by)
+		left := l.idleElsewhere(b.run, b.work, by)
 		l.passed = l.passed || left
 		return left
 	}
-	return l.elsewhere(b.run, b.work, f.by) || i == len(f.by)-1 && l.elsewhere(b.run, b.work, f.by[i:])
+	return l.elsewhere(b.run, b.work, by) || i == len(by)-1 && l.elsewhere(b.run, b.work, by[i:])
 }
 
 // elsewhere says whether a worker is attached that can run a stage and is not

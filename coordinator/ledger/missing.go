@@ -65,7 +65,6 @@ func (l *Ledger) outputsMissing(b *batch, o *Outcome) {
 func (l *Ledger) giveUp(b *batch) {
 	k, from, to := b.work, b.from, b.to
 	merge := b.kind == LeaseMerge
-	b.limbo = true // it is not among the failures that are proposed
 	l.drop(b)
 	if !merge {
 		l.reopen(b.run, k, from, to)

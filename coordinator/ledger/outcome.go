@@ -31,11 +31,15 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 		b.owed = true
 		w.done++
 		l.done(w, b, o)
+		if b.phase == batchReported {
+			l.cleared(w, b.work)
+		}
 	default:
 		b.owed = true
 		w.failed++
 		b.ran = o.Elapsed
 		l.fail(b, o.Class, o.Failure)
+		l.faulted(w, b, o.Class)
 	}
 	l.change(b.run)
 }
@@ -148,7 +152,9 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 		return
 	}
 	w.reported.push(&b.place)
-	r.failing++
+	if b.counted = class != OutcomeInputGone; b.counted {
+		r.failing++
+	}
 	f := &RangeFailed{
 		Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to,
 		Worker: w.id, Class: class, Failure: failure,
@@ -233,11 +239,14 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 		return "a batch failed"
 	case spent >= r.maxAttempts():
 		return fmt.Sprintf("a batch failed %d times", spent)
-	case budget > 0 && uint64(r.job.retries)+uint64(r.failing) > budget:
-		return fmt.Sprintf("%d attempts failed in all", uint64(r.job.retries)+uint64(r.failing))
+	case budget > 0 && r.spentInAll() > budget:
+		return fmt.Sprintf("%d attempts failed in all", r.spentInAll())
 	}
 	return ""
 }
+
+// spentInAll is how many attempts of a job have failed, refunds left out.
+func (r *run) spentInAll() uint64 { return uint64(r.job.retries - r.job.refunded + int64(r.failing)) }
 
 func (b *batch) knownFailure() *failure {
 	if f, ok := b.work.stage.failed.get(b.from); ok && f.to == b.to {

@@ -64,6 +64,9 @@ type work struct {
 	fleet    uint64          // of which slots is
 	cuts     int             // how many late cuts were made
 	plan     *Stage          // nil for planning and commits
+
+	doneBy, otherBy WorkerID // who has done a batch of it last, and who before that
+	doneAt, otherAt Time
 }
 
 // speed is a smoothed speed in positions a second; unknown when 0.

@@ -87,6 +87,8 @@ func (w *wire) job(s *State, j *job) {
 	w.bytes(&j.remakeFault)
 	num(w, &j.batches)
 	num(w, &j.retries)
+	num(w, &j.refunded)
+	many(w, &j.tallies, (*wire).tally)
 	num(w, &j.wasted)
 	num(w, &j.merges)
 	num(w, &j.rerun)
@@ -198,12 +200,17 @@ func (w *wire) failures(g *stage) {
 	}
 }
 
+func (w *wire) tally(t *tally) {
+	str(w, &t.worker)
+	num(w, &t.spent)
+}
+
 func (w *wire) failure(f *failure) {
 	num(w, &f.from)
 	num(w, &f.to)
 	num(w, &f.spent)
 	many(w, &f.gone, str[WorkerID])
-	many(w, &f.by, str[WorkerID])
+	many(w, &f.by, (*wire).tally)
 	num(w, &f.class)
 	w.bytes(&f.first)
 }

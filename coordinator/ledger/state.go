@@ -77,6 +77,8 @@ type job struct {
 
 	batches  int64 // done, in all stages
 	retries  int64
+	refunded int64   // of them, for the budget
+	tallies  []tally // what workers spent of the budget
 	wasted   int64
 	merges   int64
 	rerun    int64 // batches undone since their outputs were lost
@@ -145,7 +147,7 @@ type failure struct {
 	from, to Position
 	spent    uint32
 	gone     []WorkerID // workers that did not find its input
-	by       []WorkerID // workers that failed it lately
+	by       []tally    // workers that failed it lately
 	class    OutcomeClass
 	first    []byte
 }

@@ -14,6 +14,7 @@ const (
 	dueSteal                     // a waiting lease may be asked back
 	dueExpiry                    // an ended job's time may be over
 	duePlea                      // a job may still have no lease
+	dueTrial                     // a worker in quarantine is tried again
 	dueWitness                   // a worker may have become silent
 )
 
@@ -106,6 +107,8 @@ func (l *Ledger) expire() {
 			l.expiryDue(t.at)
 		case duePlea:
 			l.pleaDue(t.run)
+		case dueTrial:
+			l.trialDue(t.worker, t.at)
 		case dueWitness:
 			l.witnessDue(t.worker, t.at)
 		}

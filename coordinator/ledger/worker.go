@@ -94,6 +94,8 @@ func (l *Ledger) heard(w *worker) {
 // hungerOf returns how much a worker needs a batch.
 func (w *worker) hungerOf() hunger {
 	switch n := w.leases.n; {
+	case w.onTrial() && w.credit > 0:
+		return idle
 	case !w.able() || w.credit <= 0 || w.alone:
 		return sated
 	case n == 0:
@@ -259,6 +261,7 @@ func (l *Ledger) detach(w *worker) {
 	w.attached = false
 	w.credit, w.room = 0, 0
 	l.standDown(w)
+	l.amnesty()
 }
 
 func (l *Ledger) heartbeat(e Heartbeat) {

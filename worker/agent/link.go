@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -109,6 +110,7 @@ func (a *Agent) write(ctx context.Context, l *link, stream grpc.BidiStreamingCli
 			return nil
 		case <-l.wake:
 		}
+		runtime.Gosched() // others may be about to add to it: what is sent is on its way at once
 		if err := stream.Send(l.take(a)); err != nil {
 			l.cancel()
 			return err

@@ -2,7 +2,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
 	"strings"
 
 	"github.com/millrace/millrace/cmd/cli"
@@ -13,6 +18,39 @@ import (
 type row struct {
 	K string `json:"k"`
 	V int64  `json:"v"`
+}
+
+// ask passes lines on, each once somebody has said so over a socket. It stops
+// when its batch does.
+func ask(ctx context.Context, in *worker.Input[string], emit func(string)) error {
+	for line := range in.All() {
+		if err := askFor(ctx, line); err != nil {
+			return err
+		}
+		emit(line)
+	}
+	return nil
+}
+
+func askFor(ctx context.Context, line string) error {
+	conn, err := net.Dial("unix", os.Getenv("MILLRACE_TEST_GATE"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if _, err := fmt.Fprintf(conn, "%d %s\n", os.Getpid(), line); err != nil {
+		return err
+	}
+	switch answer, err := bufio.NewReader(conn).ReadString('\n'); {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	case answer != "pass\n":
+		return errors.New(strings.TrimSpace(answer))
+	}
+	return nil
 }
 
 func main() {
@@ -32,6 +70,7 @@ func main() {
 			}
 			return nil
 		}),
+		worker.Batch("ask", ask),
 		worker.Map("deaf", func(string, func(string)) error { select {} }),
 		worker.Map("silent", func(string, func(string)) error { return nil }),
 		worker.Map("double", func(r row, emit func(row)) error {

@@ -23,12 +23,14 @@ type book struct {
 	outputs map[ledger.OutputID]*outputBook
 	workers []*workerBook
 
-	base    ledger.JobID // jobs are numbered from the one after
-	term    ledger.Term
-	began   ledger.Time // the term
-	grace   ledger.Time // when the new leader's grace ends
-	asked   map[string]bool
-	largest int // of the snapshots
+	base     ledger.JobID // jobs are numbered from the one after
+	numbered bool         // that is known
+	term     ledger.Term
+	began    ledger.Time // the term
+	grace    ledger.Time // when the new leader's grace ends
+	asked    map[string]bool
+	largest  int // of the snapshots
+	steps    int
 }
 
 // seat is a worker as the coordinator knows it.
@@ -40,6 +42,7 @@ type seat struct {
 	draining bool
 	slots    int
 	credit   int
+	has      int // leases, when that was counted last
 	bytes    int64
 	silent   bool // a lease of it ran out, and it has not been heard since
 	ordered  bool // the operator wants it to leave
@@ -51,6 +54,7 @@ type seat struct {
 	opinion     ledger.Opinion
 	rumour      rumour
 	refused     ledger.SessionID // after this session its address refused a connection
+	burnt       bool             // its outputs may be given up, if it does not come back
 	died        ledger.Time      // by both witnesses; 0 if it has not
 	heard       ledger.Time
 	gone        ledger.Time // since when its session is
@@ -168,6 +172,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 	}
 	for _, s := range b.seats {
 		s.attached, s.credit, s.bytes, s.draining, s.ordered = false, 0, 0, false, false
+		s.burnt = false
 		s.known, s.opinion, s.rumour, s.refused, s.asking, s.gone, s.died = false, 0, rumour{}, 0, 0, at, 0
 	}
 	for _, j := range b.order {
@@ -184,7 +189,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 func (b *book) forgetAll() {
 	clear(b.jobs)
 	clear(b.reports)
-	b.order, b.live, b.base = nil, nil, 0
+	b.order, b.live, b.numbered = nil, nil, false
 	for _, s := range b.seats {
 		s.cordoned = false
 	}
@@ -194,7 +199,9 @@ func (b *book) forgetAll() {
 func (b *book) happened(at ledger.Time, e ledger.Event) {
 	b.expire(at)
 	b.bury(at)
+	b.burn(at)
 	b.hears(at, e)
+	defer b.burn(at)
 	defer b.bury(at)
 	switch e := e.(type) {
 	case ledger.WorkerAttached:
@@ -243,7 +250,7 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 			}
 		}
 	case ledger.ResultRequested:
-		b.jobs[e.Job].reading = true
+		b.jobs[e.Job].reading, b.jobs[e.Job].wanted = true, true
 	}
 }
 

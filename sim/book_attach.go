@@ -61,6 +61,7 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 	s.worker = b.w.coordinator.linkOf(e.Worker, e.Session).worker
 	b.checkTaken(at, s, s.worker)
 	s.incarnate(s.worker)
+	s.burnt = false
 	s.heard, s.silent, s.heartbeat, s.refused = at, false, e.Heartbeat, 0
 	s.session, s.attached, s.draining, s.slots = e.Session, true, false, s.worker.slots
 	s.credit, s.bytes = 0, 0

@@ -10,6 +10,8 @@ import (
 func (b *book) check(at ledger.Time) {
 	b.expire(at)
 	b.checkOnce()
+	b.checkExplained(at)
+	b.checkKept(at)
 	for _, s := range b.seats {
 		if s.takes() && s.asking == 0 && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
 			b.checkIdle(at, s)
@@ -171,8 +173,11 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 		b.fail("job %d ends in state %d: it is in %d", e.Job, e.State, j.state)
 		return
 	}
-	v, _ := b.w.coordinator.ledger.Job(e.Job, at)
-	if e.State != ledger.StateDone || j.def.planOnly {
+	v, ok := b.w.coordinator.ledger.Job(e.Job, at)
+	if !ok && j.forgotten {
+		return // a leader that found it done has not told so before
+	}
+	if e.State != ledger.StateDone || j.def.planOnly || j.partial {
 		return
 	}
 	source := j.stages[0]
@@ -220,6 +225,9 @@ func (b *book) checkCounters(j *jobBook, v ledger.JobView) {
 	if v.Stats.BatchesDone != tries {
 		b.fail("job %d counts %d batches, its winners are %d", j.id, v.Stats.BatchesDone, tries)
 	}
+	if v.Stats.Rerun != j.rerun {
+		b.fail("job %d counts %d batches that ran again, and %d were lost", j.id, v.Stats.Rerun, j.rerun)
+	}
 	b.checkFixedCut(j)
 }
 
@@ -251,7 +259,8 @@ func (b *book) forgotten(id ledger.JobID) {
 	if !j.state.Over() {
 		b.fail("job %d is to be forgotten, and not over", id)
 	}
-	if j.state == ledger.StateDone && !j.def.planOnly && !j.def.toFiles() && j.stages[len(j.stages)-3].outputs() > 0 {
+	if j.state == ledger.StateDone && !j.def.planOnly && !j.def.toFiles() && !j.forgotten && !j.shelved &&
+		(j.kept() || j.stages[len(j.stages)-3].outputs() > 0) {
 		b.fail("job %d is to be forgotten, and its result is not read", id)
 	}
 	j.gone = true

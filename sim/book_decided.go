@@ -15,6 +15,8 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 		}
 	case ledger.Attached:
 		b.attached(at, e)
+	case ledger.DrainWorker:
+		b.seatOf(e.Worker).ordered = true
 	case ledger.RefuseSession:
 		b.sessionRefused(at, e)
 	case ledger.Grant:
@@ -67,6 +69,9 @@ func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 		return
 	case *ledger.OutputsLost:
 		b.loses(at, f)
+		return
+	case *ledger.JobForgotten:
+		b.forgets(at, f)
 		return
 	case *ledger.JobClosed:
 		if j := b.jobs[f.Job]; j != nil && f.Class == ledger.OutcomeInputGone {

@@ -33,16 +33,29 @@ func (b *book) durable(facts []ledger.Fact) {
 			b.outputsLost(f)
 		case *ledger.OutputsMerged:
 			b.merged(f)
+		case *ledger.TermBegan:
+			b.number(f)
+		case *ledger.JobForgotten:
+			b.jobs[f.Job].forgotten = true
+		case *ledger.JobShelved:
+			b.jobs[f.Job].shelved = true
 		case *ledger.ResultRead:
 			b.consumedFor(f)
 		}
 	}
 }
 
+// number notes where job numbers begin: at the first term of all.
+func (b *book) number(f *ledger.TermBegan) {
+	if !b.numbered {
+		b.base, b.numbered = ledger.JobID(f.Term)-1, true
+	}
+}
+
 // added numbers a job, as every replica does.
 func (b *book) added(f *ledger.JobAdded) {
 	for _, j := range b.order {
-		if j.def.key == f.Key {
+		if j.def.key == f.Key && !j.forgotten {
 			return
 		}
 	}
@@ -75,7 +88,7 @@ func (b *book) planned(f *ledger.JobPlanned) {
 	j.stages = append(stages, j.stages...)
 	b.stageOf(f.Job, planning).win(entryBook{span: span{0, 1}})
 	if j.def.planOnly {
-		j.state = ledger.StateDone
+		j.state, j.ended = ledger.StateDone, f.At
 	}
 }
 
@@ -85,7 +98,11 @@ func (b *book) closed(f *ledger.JobClosed) {
 	if j.state.Over() {
 		return
 	}
-	j.state = f.State
+	j.state, j.ended = f.State, f.At
+	if j.remaking {
+		j.state, j.remaking, j.partial = ledger.StateDone, false, true
+		return
+	}
 	d := &j.def.settings
 	if f.State == ledger.StateCancelled {
 		if !b.asked[j.def.key] {
@@ -131,11 +148,14 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 	if f.Stage > 0 {
 		j.stages[f.Stage-1].eat()
 	}
+	j.ended = f.At
 	if f.Stage == committing {
 		j.stages[len(j.stages)-3].eat()
 		j.state = ledger.StateDone
+		j.remaking, j.wanted = false, false
 	} else if f.Stage == len(j.stages)-3 && g.complete() && !j.def.toFiles() {
 		j.state = ledger.StateDone
+		j.remaking, j.wanted = false, false
 	} else if f.Stage == len(j.stages)-3 && g.complete() {
 		j.state = ledger.StateCommitting
 	}
@@ -155,7 +175,7 @@ func (b *book) cutOff(j *jobBook, g *stageBook) {
 		return
 	}
 	g.total = end
-	g.lose(func(e entryBook) bool { return e.span.from >= end })
+	g.lose(nil, func(e entryBook) bool { return e.span.from >= end })
 	g.parked = slices.DeleteFunc(g.parked, func(p parked) bool { return p.span.from >= end })
 	for _, l := range slices.Clone(b.live) {
 		if l.fence.Job == j.id && l.stage == 0 && l.span.to > end {
@@ -203,6 +223,9 @@ func (b *book) checkOutput(j *jobBook, stage int, s span, id ledger.OutputID) {
 func (b *book) rangeFailed(f *ledger.RangeFailed) {
 	j := b.jobs[f.Fence.Job]
 	delete(j.failing, f.Fence)
+	if f.Class == ledger.OutcomeInputGone {
+		return // that spends nothing
+	}
 	j.failures++
 	j.spent[tried{f.Stage, span{int64(f.From), int64(f.To)}}]++
 	j.fatal = j.fatal || f.Class == ledger.OutcomeFatal
@@ -218,16 +241,20 @@ func (b *book) outputsLost(f *ledger.OutputsLost) {
 	if j.gone || g == nil || j.ruined() {
 		return
 	}
-	lost := g.lose(func(e entryBook) bool { return !e.ate && e.out != "" && slices.Contains(f.Outputs, e.out) })
-	if !lost {
+	if j.rests() && !f.Wanted || j.shelved {
+		return // nobody asks for it
+	}
+	lost := g.lose(j, func(e entryBook) bool { return !e.ate && e.out != "" && slices.Contains(f.Outputs, e.out) })
+	if !lost && !(j.rests() && !g.complete()) {
 		return
 	}
 	j.lostSome = true
-	j.state = ledger.StateRunning
-	for i := range f.Stage {
-		j.stages[i].lose(func(entryBook) bool { return true })
+	j.remaking = j.remaking || j.rests()
+	j.state, j.partial = ledger.StateRunning, false
+	for i := f.Stage - 1; i >= 0 && !j.stages[i+1].complete(); i-- {
+		j.stages[i].lose(j, func(e entryBook) bool { return e.ate })
 	}
-	b.stageOf(f.Job, committing).lose(func(entryBook) bool { return true })
+	b.stageOf(f.Job, committing).lose(nil, func(entryBook) bool { return true })
 	for _, l := range slices.Clone(b.live) {
 		if l.fence.Job == f.Job && (l.stage > f.Stage || l.stage == committing || l.kind == ledger.LeaseMerge && !b.intact(l)) {
 			b.end(l, 0) // it reads what is not there any more
@@ -266,7 +293,7 @@ func (b *book) merged(f *ledger.OutputsMerged) {
 		return // it comes too late: what it merged is not there any more
 	}
 	b.checkOutput(j, f.Stage, s, f.Output.ID)
-	g.lose(func(e entryBook) bool { return e.span.overlaps(s) })
+	g.lose(nil, func(e entryBook) bool { return e.span.overlaps(s) })
 	g.win(one)
 	j.wins[f.Fence] = true
 }

@@ -44,7 +44,7 @@ func (b *book) gossiped(e ledger.Gossiped) {
 	case s.known && e.Incarnation == s.incarnation:
 		s.opinion = e.Opinion
 	case s.known && e.Incarnation < s.incarnation || e.Incarnation < s.rumour.incarnation:
-	case e.Opinion == ledger.OpinionUnknown || e.Opinion == ledger.OpinionLeft:
+	case e.Opinion == ledger.OpinionUnknown:
 		s.rumour = rumour{}
 	default:
 		s.rumour = rumour{e.Incarnation, e.Opinion}
@@ -53,6 +53,12 @@ func (b *book) gossiped(e ledger.Gossiped) {
 
 // incarnate notes which process a worker is from now on.
 func (s *seat) incarnate(k *worker) {
+	if s.burnt { // it may have been forgotten, with what was said of it: the book can't tell
+		s.ordered = false
+		if v, ok := k.w.coordinator.ledger.Worker(s.name, 0); ok && s.rumour.incarnation > k.incarnation {
+			s.opinion = v.Gossip
+		}
+	}
 	if s.known && s.incarnation == k.incarnation {
 		return
 	}

@@ -19,10 +19,18 @@ type jobBook struct {
 	submitted ledger.Time
 	state     ledger.JobState
 	paused    bool
-	closing   bool         // an end has been proposed, as far as the book can tell
-	found     bool         // by a leader that did not add it
-	lostSome  bool         // outputs were lost
-	gone      bool         // nobody needs anything of it
+	closing   bool  // an end has been proposed, as far as the book can tell
+	found     bool  // by a leader that did not add it
+	lostSome  bool  // outputs were lost
+	gone      bool  // nobody needs anything of it
+	forgotten bool  // durably
+	shelved   bool  // the coordinator has a copy of the result
+	removed   bool  // its user wants it forgotten
+	remaking  bool  // it was done, and lost parts of its result are being made again
+	partial   bool  // in vain
+	rerun     int64 // batches that were undone since their outputs were lost
+	wanted    bool  // somebody asked for a kept result since it was done last
+	ended     ledger.Time
 	stages    []*stageBook // two more than the plan has: planning and commit, last
 	wins      map[ledger.Fence]bool
 	failing   map[ledger.Fence]bool // a failure is proposed, and not yet durable
@@ -132,14 +140,18 @@ func (g *stageBook) win(e entryBook) {
 	g.size += e.span.to - e.span.from
 }
 
-// lose undoes the entries that a condition names.
-func (g *stageBook) lose(which func(entryBook) bool) (lost bool) {
+// lose undoes the entries that a condition names; their batches run again, for
+// a job if one is given.
+func (g *stageBook) lose(j *jobBook, which func(entryBook) bool) (lost bool) {
 	g.done = slices.DeleteFunc(g.done, func(e entryBook) bool {
 		if !which(e) {
 			return false
 		}
 		g.size -= e.span.to - e.span.from
 		lost = true
+		if j != nil {
+			j.rerun += e.tries
+		}
 		return true
 	})
 	return lost
@@ -172,7 +184,7 @@ func (b *book) stageOf(job ledger.JobID, stage int) *stageBook {
 
 // streams says whether the outputs of a stage are the result.
 func (j *jobBook) streams(stage int) bool {
-	return stage == 0 && len(j.stages) == 3 && !j.def.toFiles()
+	return stage == 0 && len(j.stages) == 3 && !j.def.toFiles() && !j.def.settings.Keep
 }
 
 // unread is how many bytes of a stage's outputs lie in spools.
@@ -204,7 +216,7 @@ func (j *jobBook) ruined() bool {
 
 // needs says whether somebody has yet to read an output.
 func (j *jobBook) needs(id ledger.OutputID) bool {
-	if j.gone || j.ruined() {
+	if j.gone || j.ruined() || j.forgotten || j.shelved {
 		return false
 	}
 	last := len(j.stages) - 3

@@ -55,22 +55,33 @@ func (b *book) audit(e ledger.WorkerAttached) {
 // mayHaveLost says whether there was reason enough to give an output up: it is
 // known to be gone, out of reach for several, or its holder is away for long.
 func (b *book) mayHaveLost(at ledger.Time, id ledger.OutputID) bool {
-	o, c, law := b.outputOf(id), b.w.plane.contents[id], &b.w.law.ledger
+	o, c := b.outputOf(id), b.w.plane.contents[id]
 	if o.lost || len(o.missed) >= mayBeLost || len(o.missed) > 1 && slices.ContainsFunc(o.missed, func(n ledger.WorkerID) bool { return n != o.missed[0] }) {
 		return true
 	}
-	s := b.seatOf(c.holder.id())
-	switch {
-	case s.attached:
-		return s.buried() && at >= s.heard.Add(3*s.heartbeat+law.DeadGone)
-	case at >= s.gone.Add(law.WorkerGone):
-		return true
+	refiled := c.kind == ledger.OutputFile && len(b.jobs[c.job].unseen[tried{committing, span{0, 1}}]) > 0
+	return refiled || b.seatOf(c.holder.id()).burnt
+}
+
+// burn notes whose outputs may be given up: who has been away for long, or for
+// a while and is dead, or has said that he leaves.
+func (b *book) burn(at ledger.Time) {
+	law := &b.w.law.ledger
+	for _, s := range b.seats {
+		switch {
+		case s.attached:
+			s.burnt = s.burnt || s.buried() && at >= s.heard.Add(3*s.heartbeat+law.DeadGone)
+		case at >= s.gone.Add(law.WorkerGone), s.dead(at) && (s.opinion == ledger.OpinionLeft || at >= s.died.Add(law.DeadGone)):
+			s.burnt = true
+		}
 	}
-	return s.dead(at) && (s.opinion == ledger.OpinionLeft || at >= s.died.Add(law.DeadGone))
 }
 
 // loses checks that outputs are given up for a reason, and no others.
 func (b *book) loses(at ledger.Time, f *ledger.OutputsLost) {
+	if j := b.jobs[f.Job]; f.Wanted && (!j.wanted || !j.rests()) {
+		b.fail("the lost parts of job %d are to be made again, and nobody has asked", f.Job)
+	}
 	for _, id := range f.Outputs {
 		if !b.mayHaveLost(at, id) {
 			b.fail("output %s of job %d is given up, and nobody has missed it: %+v, %+v", id, f.Job, *b.outputOf(id), *b.seatOf(b.w.plane.contents[id].holder.id()))

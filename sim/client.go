@@ -16,6 +16,7 @@ type client struct {
 	sated  bool                                     // it had all that it wanted of a job that nobody remembers
 	reads  bool
 	reader reader
+	keeper keeper // where its result is kept
 }
 
 // reader is how far a client has read.
@@ -33,7 +34,8 @@ type reader struct {
 const clientPause = 1500 * time.Millisecond
 
 func (w *world) newClient(j *jobDef) *client {
-	c := &client{w: w, job: j, asked: map[ledger.RequestID]func(ledger.Answer){}}
+	c := &client{w: w, job: j, asked: map[ledger.RequestID]func(ledger.Answer){},
+		keeper: keeper{reads: w.pick(1, 3), shelves: w.chance(0.3), removes: w.chance(0.5)}}
 	w.queue.add(j.submitAt, c.submit)
 	if j.twice {
 		w.queue.add(j.submitAt+w.between(0, 100*time.Millisecond), c.submit)
@@ -104,6 +106,9 @@ func (c *client) submit() {
 	c.ask(func(r ledger.RequestID) ledger.Event {
 		return ledger.JobSubmitted{Request: r, Key: j.key, Settings: j.settings, Spec: j.spec, PlanOnly: j.planOnly}
 	}, func(a ledger.Answer) {
+		if a.Code == ledger.AnswerOK && c.w.book.jobs[a.Job] == nil {
+			return // the log was lost while the answer was on its way
+		}
 		done = true
 		if a.Code != ledger.AnswerOK {
 			c.w.book.fail("the submission of %s was answered by code %d", j.key, a.Code)
@@ -126,9 +131,16 @@ func (c *client) accepted(a ledger.Answer) {
 	}
 	c.id = a.Job
 	c.reads = !c.job.toFiles() && !c.job.planOnly
-	if c.reads {
-		c.w.after(c.job.readAfter, c.request)
-	}
+	lives := c.lives
+	c.w.after(c.job.readAfter, func() {
+		switch {
+		case c.lives != lives || !c.reads:
+		case c.keeps():
+			c.look()
+		default:
+			c.request()
+		}
+	})
 }
 
 // forgotten is what a client is told whose coordinator knows nothing of its job
@@ -137,9 +149,11 @@ func (c *client) forgotten() {
 	if c.id == 0 {
 		return // it still asks
 	}
-	state := c.w.book.jobs[c.id].state
-	c.sated = state.Over() && (state != ledger.StateDone || !c.reads || c.reader.ended)
+	j := c.w.book.jobs[c.id]
+	state := j.state
+	c.sated = j.forgotten || state.Over() && (state != ledger.StateDone || !c.reads || c.reader.ended)
 	c.id = 0
+	c.keeper.copy, c.keeper.removed, c.keeper.reads = false, false, c.keeper.reads+1
 	c.lives++
 	c.forget()
 	c.reader.ended = false
@@ -168,14 +182,21 @@ func (c *client) over() bool {
 	if c.id == 0 {
 		return c.sated
 	}
+	j := c.w.book.jobs[c.id]
+	if j.forgotten {
+		return true
+	}
 	v, ok := c.w.coordinator.ledger.Job(c.id, c.w.coordinator.clock())
+	if c.keeps() && v.State == ledger.StateDone {
+		return false // not before it is forgotten
+	}
 	return ok && v.State.Over() && (v.State != ledger.StateDone || !c.reads || c.reader.ended)
 }
 
 // request asks a coordinator for the result, and its successors, too.
 func (c *client) request() {
 	w := c.w
-	if c.id == 0 {
+	if w.book.jobs[c.id].forgotten {
 		return
 	}
 	if w.coordinator.up && c.reader.ended {
@@ -189,7 +210,12 @@ func (c *client) request() {
 		w.book.rereads(c.id)
 		w.coordinator.step(ledger.ResultRequested{Job: c.id})
 	}
-	w.after(clientPause, c.request)
+	lives := c.lives
+	w.after(clientPause, func() {
+		if c.lives == lives {
+			c.request()
+		}
+	})
 }
 
 // forget drops what was told and not read.

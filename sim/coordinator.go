@@ -146,6 +146,7 @@ func (c *coordinator) do(e ledger.Effect) {
 		w.note("refuse", uint64(e.Session))
 		if l := c.linkOf(e.Worker, e.Session); l != nil {
 			l.coordinatorEnd, l.refused = false, true
+			c.links[l.worker.index] = nil
 			l.tellWorker(w.latency())
 		}
 	case ledger.Changed:
@@ -158,7 +159,7 @@ func (c *coordinator) do(e ledger.Effect) {
 func (c *coordinator) answer(e ledger.Effect) {
 	worker, number, add := c.w.wire(e)
 	l := c.linkOf(worker, number)
-	if l == nil {
+	if l == nil || add == nil {
 		return
 	}
 	c.w.note("answer", uint64(l.worker.index), uint64(number))

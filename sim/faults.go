@@ -48,6 +48,13 @@ func (w *world) drawLaw() law {
 	c.MergeFanIn = w.pick(2, 8)
 	c.MergeEvery = w.pick(1, 16)
 	c.ResultWindow = w.pick(1, 8)
+	c.DeadGone = w.between(100*time.Millisecond, min(4*time.Second, c.WorkerGone))
+	c.QuarantineAfter = w.pick(2, 4)
+	c.QuarantineMin, c.QuarantineMax = w.between(100*time.Millisecond, time.Second), w.between(time.Second, 5*time.Second)
+	if w.chance(0.4) {
+		c.Quotas = map[string]int{"ann": w.pick(1, 4)}
+		c.DefaultQuota = w.pick(0, 5)
+	}
 	if w.chance(0.3) {
 		c.UnreadBytes = int64(w.pick(1, 3000))
 	}

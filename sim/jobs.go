@@ -141,6 +141,11 @@ func (w *world) drawJob(n int) *jobDef {
 		Priority: int32(w.pick(-1, 1)), Weight: []float64{0, 1, 2, 5}[w.pick(0, 3)],
 		MaxAttempts: 40,
 	}
+	j.settings.User = []string{"", "ann", "bob"}[w.pick(0, 2)]
+	if w.chance(0.4) {
+		j.settings.Keep = true
+		j.settings.KeepFor = w.between(15*time.Second, 80*time.Second)
+	}
 	if w.chance(0.2) {
 		j.settings.Delay = w.between(0, 5*time.Second)
 	}
@@ -187,7 +192,9 @@ func (w *world) drawTrouble(j *jobDef) {
 	case w.chance(0.05):
 		j.settings.RetryBudget = uint64(w.pick(1, 10))
 	case w.chance(0.1):
-		j.weak = w.workers[w.pick(1, len(w.workers)-1)].name
+		if j.weak = w.someWorker().name; j.weak == "w1" {
+			j.weak = "w2" // the first can do everything
+		}
 		j.settings.MaxAttempts = 1000
 	}
 	if w.chance(0.2) {

@@ -331,7 +331,7 @@ func (s *State) outputsLost(f *OutputsLost) bool {
 }
 
 // reopen makes a job run again that lost outputs of a stage. What the stage
-// had consumed must be made again too.
+// had consumed must be made again too, down to a stage whose outputs are there.
 func (s *State) reopen(j *job, index int) {
 	if j.state == StateDone {
 		j.remaking, j.firstEnd = j.settings.Keep, j.ended
@@ -341,7 +341,7 @@ func (s *State) reopen(j *job, index int) {
 	}
 	j.state = StateRunning
 	j.committed = stage{total: 1}
-	for i := range index {
+	for i := index - 1; i >= 0 && !j.stages[i+1].complete(); i-- {
 		if j.stages[i].closed {
 			j.rerun += j.stages[i].batches
 			s.redo(j, i)

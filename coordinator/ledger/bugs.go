@@ -51,6 +51,15 @@ const (
 	// BugForgetCordon gives a cordoned worker leases again once it has
 	// attached anew.
 	BugForgetCordon
+	// BugOldOpinion takes what gossip says of a former process for this one.
+	BugOldOpinion
+	// BugIgnoreCordon gives a cordoned worker leases.
+	BugIgnoreCordon
+	// BugUncordonSleeps does not look for work for a worker that is uncordoned.
+	BugUncordonSleeps
+	// BugDrainGrants gives a worker leases that an operator drains, until it
+	// says itself that it drains.
+	BugDrainGrants
 	// BugSpendGone has an input that a worker does not find spend an attempt.
 	BugSpendGone
 	// BugHastyLost takes an output to be lost at the first report that it is

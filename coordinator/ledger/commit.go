@@ -217,7 +217,7 @@ func (l *Ledger) followLost(f *OutputsLost) {
 		r.stages[f.Stage].pending.add(ranges[i], ranges[i+1])
 	}
 	for i := range f.Stage {
-		if closed[i] {
+		if closed[i] && !r.job.stages[i].closed {
 			r.stages[i].pending.add(0, r.stages[i].stage.total)
 		}
 	}

@@ -64,7 +64,12 @@ func (s *State) cordonSet(f *CordonSet) bool {
 
 func (l *Ledger) followCordoned(f *CordonSet) {
 	for _, id := range f.Workers {
-		if w := l.workers[id]; w != nil {
+		switch w := l.workers[id]; {
+		case w == nil || l.cfg.Bug.has(BugIgnoreCordon):
+		case l.cfg.Bug.has(BugUncordonSleeps) && w.attached && !f.Cordoned:
+			l.rejoin(w, func() { w.cordoned = false })
+			l.seat(w)
+		default:
 			l.reconsider(w, func() { w.cordoned = f.Cordoned })
 		}
 	}
@@ -87,6 +92,8 @@ func (l *Ledger) orderDrain(w *worker) {
 	if w.drainBy == 0 {
 		return
 	}
-	l.reconsider(w, func() { w.draining = true })
+	if !l.cfg.Bug.has(BugDrainGrants) {
+		l.reconsider(w, func() { w.draining = true })
+	}
 	l.emit(DrainWorker{w.id, w.session, max(w.drainBy.Sub(l.now), 0)})
 }

@@ -40,8 +40,11 @@ func (s *State) insert(e *entry) {
 }
 
 // mayGo says whether an entry may be undone although it has no output: when it
-// turns out to lie behind the prefix that is enough.
-func (e *entry) mayGo() bool { return e.stage == 0 && e.job.plan.prefix() >= 0 }
+// turns out to lie behind the prefix that is enough, or when it was merged with
+// its neighbours, and that output is lost.
+func (e *entry) mayGo() bool {
+	return e.stage == 0 && e.job.plan.prefix() >= 0 || e.stage >= 0 && e.job.plan.Stages[e.stage].Mergeable
+}
 
 // extend makes a done batch without output a part of the entry before it, when
 // that has none either: so do most, and no entry is made for them.

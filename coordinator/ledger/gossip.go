@@ -56,7 +56,7 @@ const rumoursPerWorker = 2
 
 func (l *Ledger) gossiped(e Gossiped) {
 	w := l.workers[e.Worker]
-	if w == nil || w.class == nil || e.Incarnation != w.incarnation {
+	if w == nil || w.class == nil || e.Incarnation != w.incarnation && !l.cfg.Bug.has(BugOldOpinion) {
 		l.hearRumour(w, e)
 		return
 	}
@@ -74,21 +74,20 @@ func (l *Ledger) gossiped(e Gossiped) {
 // hearRumour keeps what gossip says of a process that may attach yet. What it
 // says of one that another has followed is of no use any more.
 func (l *Ledger) hearRumour(w *worker, e Gossiped) {
-	old, known := l.rumours[e.Worker]
 	switch {
 	case w != nil && w.class != nil && e.Incarnation < w.incarnation:
-	case known && e.Incarnation < old.incarnation:
-	case e.Opinion == OpinionUnknown:
-		delete(l.rumours, e.Worker)
-	default:
+	case e.Opinion != OpinionUnknown:
 		l.keepRumour(e.Worker, rumour{e.Incarnation, e.Opinion})
+	case l.rumours[e.Worker].incarnation <= e.Incarnation:
+		delete(l.rumours, e.Worker)
 	}
 }
 
 // keepRumour keeps a rumour, as far as there is room. Those of the dead stay
 // only until there are too many.
 func (l *Ledger) keepRumour(id WorkerID, r rumour) {
-	if _, known := l.rumours[id]; !known && len(l.rumours) >= rumoursPerWorker*l.cfg.MaxWorkers {
+	switch old, known := l.rumours[id]; {
+	case known && old.incarnation > r.incarnation, !known && len(l.rumours) >= rumoursPerWorker*l.cfg.MaxWorkers:
 		return
 	}
 	l.rumours[id] = r

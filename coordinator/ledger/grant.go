@@ -112,6 +112,7 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 			return unfit
 		}
 		if bytes > w.room {
+			r.refused = max(r.refused, bytes)
 			return unfit
 		}
 	}
@@ -182,31 +183,40 @@ func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 }
 
 // avoids says whether a batch should rather go to another worker, while there
-// is another one: because this one did not find its input, or because it failed
-// the batch before, and the time of a lease is not over or another one is
-// idle. When all have failed it, those go first that did so longer ago.
+// is another one: because this one did not find its input, did not reach an
+// output that it reads, or failed it before, and the time of a lease is not over
+// or another one is idle. When all have failed it, those go first that did so
+// longer ago. Nobody leaves it to those who have less to offer.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
-	if slices.Contains(b.unreached, w.id) && l.elsewhere(b.run, b.work, b.unreached) {
-		return true
-	}
-	switch {
-	case f == nil:
+	if f == nil && b.unreached == nil {
 		return false
-	case slices.Contains(f.gone, w.id):
-		return l.elsewhere(b.run, b.work, f.gone)
 	}
-	i := slices.IndexFunc(f.by, func(t tally) bool { return t.worker == w.id })
-	if i < 0 {
+	var gone []WorkerID
+	if f != nil {
+		gone = f.gone
+	}
+	if slices.Contains(gone, w.id) {
+		return l.elsewhere(b.run, b.work, gone)
+	}
+	not := slices.Concat(gone, b.unreached)
+	if slices.Contains(b.unreached, w.id) {
+		return l.elsewhere(b.run, b.work, not)
+	}
+	if f == nil {
 		return false
 	}
 	by := f.blamed()
+	i := slices.Index(by, w.id)
+	if i < 0 {
+		return false
+	}
 	if l.now >= b.anybody {
-		left := l.idleElsewhere(b.run, b.work, by)
+		left := l.idleElsewhere(b.run, b.work, append(not, by...))
 		l.passed = l.passed || left
 		return left
 	}
-	return l.elsewhere(b.run, b.work, by) || i == len(by)-1 && l.elsewhere(b.run, b.work, by[i:])
+	return l.elsewhere(b.run, b.work, slices.Concat(not, by)) || i == len(by)-1 && l.elsewhere(b.run, b.work, append(not, w.id))
 }
 
 // elsewhere says whether a worker is attached that can run a stage and is not
@@ -218,8 +228,8 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 			able += c.able
 		}
 	}
-	for _, id := range not {
-		if w := l.workers[id]; w != nil && w.able() && l.allows(r, k, w.class) {
+	for i, id := range not {
+		if w := l.workers[id]; w != nil && w.able() && l.allows(r, k, w.class) && !slices.Contains(not[:i], id) {
 			able--
 		}
 	}
@@ -269,6 +279,19 @@ func (l *Ledger) grant(b *batch, w *worker) {
 	l.relist(r)
 	l.emit(Grant{w.id, w.session, l.leaseOf(b)})
 	l.change(r)
+	l.askRefused(r, w)
+}
+
+// askRefused has those asked again who had no room for a batch of a job, when
+// its next one is smaller.
+func (l *Ledger) askRefused(r *run, w *worker) {
+	if r.refused == 0 || !r.listed {
+		return
+	}
+	k := r.current()
+	if _, from, to := l.pick(r, k, w); from < to && l.bytesOf(r, k, from, to) < r.refused {
+		r.refused, l.looking = 0, true
+	}
 }
 
 // hand makes a worker the holder of a batch's lease.

@@ -91,16 +91,22 @@ func (l *Ledger) doubt(e *entry, w *worker, gone bool) bool {
 }
 
 // noInput is why a job ends whose input no worker finds: it names the first
-// workers that looked.
-func noInput(asked []WorkerID) string {
+// workers that looked. Where there is but one worker its failure says it all.
+func (l *Ledger) noInput(asked []WorkerID) string {
+	if l.attached == 1 {
+		return FailedForGood
+	}
 	const shown = 5
 	names := make([]string, 0, shown)
 	for _, id := range asked[:min(len(asked), shown)] {
 		names = append(names, string(id))
 	}
-	s := "no worker finds the input of a batch: asked were " + strings.Join(names, ", ")
-	if more := len(asked) - shown; more > 0 {
-		s += fmt.Sprintf(" and %d more", more)
+	last := len(names) - 1
+	switch more := len(asked) - shown; {
+	case more > 0:
+		return fmt.Sprintf("%s and %d more workers do not find it", strings.Join(names, ", "), more)
+	case last == 0:
+		return fmt.Sprintf("the worker %s does not find it, and there is no other that can look", names[0])
 	}
-	return s
+	return fmt.Sprintf("the workers %s and %s do not find it", strings.Join(names[:last], ", "), names[last])
 }

@@ -224,7 +224,7 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	known := b.knownFailure()
 	if class == OutcomeInputGone && !l.cfg.Bug.has(BugSpendGone) {
 		if asked := b.goneWith(known); !l.elsewhere(r, b.work, asked) {
-			return noInput(asked)
+			return l.noInput(asked)
 		}
 		return ""
 	}

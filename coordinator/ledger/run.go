@@ -36,6 +36,7 @@ type run struct {
 	reserved  *worker
 	reading   *reading // the client that reads the result
 	crowded   bool     // too much of the result is not read
+	refused   int64    // bytes of the largest batch that a worker had no room for
 	pleading  bool     // in Ledger.pleas
 	remaking  bool     // lost parts of a kept result were proposed to be made again
 	missed    int64    // how often outputs could not be had

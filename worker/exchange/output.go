@@ -61,6 +61,7 @@ func (w *Writer) WriteRecords(batch arrow.RecordBatch) error {
 	if w.records == nil {
 		w.records = ipc.NewWriter(w.buffer, ipc.WithSchema(batch.Schema()))
 	}
+	w.ref.Records += batch.NumRows()
 	return w.records.Write(batch)
 }
 

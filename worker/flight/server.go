@@ -112,10 +112,14 @@ func (s *service) GetFlightInfo(_ context.Context, d *flight.FlightDescriptor) (
 	if err != nil {
 		return nil, wire(err)
 	}
+	records := int64(-1) // unknown: that of chunks tells nobody anything
+	if output.Ref().GetKind() != pb.OutputKind_OUTPUT_KIND_BYTES {
+		records = output.Ref().GetRecords()
+	}
 	return &flight.FlightInfo{
 		Schema: schema, FlightDescriptor: d, Ordered: true,
 		Endpoint:     []*flight.FlightEndpoint{{Ticket: &flight.Ticket{Ticket: d.GetCmd()}}},
-		TotalRecords: output.Ref().GetRecords(), TotalBytes: output.Ref().GetBytes(),
+		TotalRecords: records, TotalBytes: output.Ref().GetBytes(),
 	}, nil
 }
 

@@ -172,14 +172,14 @@ func TestAnOutputIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		want := arrow.NewSchema([]arrow.Field{{Name: "data", Type: arrow.BinaryTypes.Binary}}, nil)
+		want, records := arrow.NewSchema([]arrow.Field{{Name: "data", Type: arrow.BinaryTypes.Binary}}, nil), int64(-1)
 		if name == "records" {
-			want = batches[0].Schema()
+			want, records = batches[0].Schema(), 4
 		}
 		if !schema.Equal(want) || !bytes.Equal(told.GetSchema(), info.GetSchema()) {
 			t.Errorf("%s: the schema is %v, want %v", name, schema, want)
 		}
-		if info.GetTotalBytes() != ref.GetBytes() || !bytes.Equal(info.GetEndpoint()[0].GetTicket().GetTicket(), named.Cmd) {
+		if info.GetTotalBytes() != ref.GetBytes() || info.GetTotalRecords() != records || !bytes.Equal(info.GetEndpoint()[0].GetTicket().GetTicket(), named.Cmd) {
 			t.Errorf("%s: told as %v", name, info)
 		}
 	}

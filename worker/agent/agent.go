@@ -117,8 +117,9 @@ type Agent struct {
 	wake    *time.Timer
 	workers sync.WaitGroup // attempts and uploads
 	leave   bool
-	refusal error // why the coordinator does not want the worker, if it said so
-	fault   error // why the worker gave up; nil when it just left
+	broken  error     // why the last session broke; nil since one is attached
+	told    time.Time // when that was logged
+	fault   error     // why the worker gave up; nil when it just left
 
 	spool    *exchange.Spool
 	runner   *attempt.Runner
@@ -134,7 +135,7 @@ type Agent struct {
 // a response that has to be decoded first.
 type event struct {
 	machine  session.Event
-	refusal  error // for session.Refused
+	broken   error // for session.Broken and session.Refused
 	session  session.Number
 	response *pb.SessionResponse
 }
@@ -280,8 +281,8 @@ func (a *Agent) handle(ctx context.Context, e event) {
 	if finished, ok := input.(session.Finished); ok {
 		a.forget(finished.Outcome.Fence)
 	}
-	if e.refusal != nil {
-		a.refusal = e.refusal
+	if e.broken != nil {
+		a.broke(e)
 	}
 	now := session.Time(time.Since(a.started))
 	for _, effect := range a.machine.Step(now, rand.Uint64(), input) {
@@ -313,7 +314,7 @@ func (a *Agent) do(ctx context.Context, effect session.Effect) {
 	case session.Leave:
 		a.leave = true
 	case session.GiveUp:
-		a.leave, a.fault = true, a.refusal
+		a.leave, a.fault = true, a.broken
 	case session.WakeAt:
 		a.wake.Reset(max(0, e.At.Sub(session.Time(time.Since(a.started)))))
 	default:

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -45,27 +46,40 @@ func (a *Agent) connect(ctx context.Context, number session.Number) {
 		defer cancel()
 		err := a.serve(ctx, l)
 		l.over.Store(true)
-		a.post(ended(number, err))
-		if ctx.Err() == nil {
-			a.log.Info("the session broke", "worker", a.config.Name, "session", number, "error", err)
-		}
+		a.post(event{machine: ended(number, err), session: number, broken: err})
 	}()
 }
 
 // ended is what the end of a link means: it broke, or the coordinator does not
 // want the worker. A name or a certificate can be put right, a worker of another
 // kind can't.
-func ended(number session.Number, err error) event {
+func ended(number session.Number, err error) session.Event {
 	if err == nil {
-		return event{machine: session.Broken{Session: number}}
+		return session.Broken{Session: number}
 	}
 	switch api.CodeOf(err) {
 	case api.Invalid:
-		return event{machine: session.Refused{Session: number, Final: true}, refusal: err}
+		return session.Refused{Session: number, Final: true}
 	case api.Conflict, api.Forbidden:
-		return event{machine: session.Refused{Session: number}, refusal: err}
+		return session.Refused{Session: number}
 	}
-	return event{machine: session.Broken{Session: number}}
+	return session.Broken{Session: number}
+}
+
+// repeatAfter is how often it is said again that sessions break for one and the
+// same reason.
+const repeatAfter = 30 * time.Second
+
+// broke says why a session broke, unless the worker has given it up itself.
+func (a *Agent) broke(e event) {
+	if a.link == nil || a.link.number != e.session {
+		return
+	}
+	again := a.broken != nil && a.broken.Error() == e.broken.Error() && time.Since(a.told) < repeatAfter
+	if a.broken = e.broken; !again {
+		a.told = time.Now()
+		a.log.Info("no session", "worker", a.config.Name, "session", uint64(e.session), "error", api.AsError(e.broken).Message)
+	}
 }
 
 func (a *Agent) disconnect() {
@@ -81,7 +95,7 @@ const maxResponse = 1 << 30
 
 // serve opens the stream and reads it until it ends.
 func (a *Agent) serve(ctx context.Context, l *link) error {
-	stream, err := a.client.Session(ctx, grpc.MaxCallRecvMsgSize(maxResponse), grpc.WaitForReady(true))
+	stream, err := a.client.Session(ctx, grpc.MaxCallRecvMsgSize(maxResponse))
 	if err != nil {
 		return err
 	}

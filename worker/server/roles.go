@@ -32,7 +32,7 @@ func (s *Server) guards() []grpc.ServerOption {
 		}),
 	}
 	if s.keeper != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.keeper.Server())))
+		options = append(options, grpc.Creds(s.keeper.ServerCredentials()))
 	}
 	return options
 }

@@ -129,7 +129,7 @@ func (s *Server) credentials(role identity.Role) credentials.TransportCredential
 	if s.keeper == nil {
 		return plain()
 	}
-	return credentials.NewTLS(s.keeper.Client(role))
+	return s.keeper.ClientCredentials(role)
 }
 
 func (s *Server) newPool() *dataplane.Pool {

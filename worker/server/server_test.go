@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -28,7 +30,9 @@ type boss struct {
 	pb.UnimplementedWorkerServiceServer
 	heard  chan *pb.SessionRequest // of all sessions
 	says   chan *pb.SessionResponse
-	refuse error // of new sessions
+	refuse error       // of new sessions
+	mute   atomic.Bool // answers no heartbeat
+	peers  chan string // where sessions come from
 
 	server *grpc.Server
 	addr   string
@@ -44,6 +48,8 @@ func (b *boss) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.Ses
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
+	from, _ := peer.FromContext(ctx)
+	b.peers <- from.Addr.String()
 	go func() {
 		defer cancel()
 		for {
@@ -51,7 +57,7 @@ func (b *boss) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.Ses
 			if err != nil {
 				return
 			}
-			if beat := request.GetHeartbeat(); beat != nil {
+			if beat := request.GetHeartbeat(); beat != nil && !b.mute.Load() {
 				stream.Send(&pb.SessionResponse{Heartbeat: beat.GetSequence()})
 			}
 			select {
@@ -75,12 +81,17 @@ func (b *boss) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.Ses
 // open starts a boss that gossips on an address, with members to join.
 func open(t *testing.T, gossip string, join ...string) *boss {
 	t.Helper()
+	return openWith(t, gossip, join)
+}
+
+func openWith(t *testing.T, gossip string, join []string, options ...grpc.ServerOption) *boss {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &boss{heard: make(chan *pb.SessionRequest, 1024), says: make(chan *pb.SessionResponse), ended: make(chan error, 1), addr: listener.Addr().String()}
-	b.server = grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
+	b := &boss{heard: make(chan *pb.SessionRequest, 1024), says: make(chan *pb.SessionResponse), ended: make(chan error, 1), peers: make(chan string, 64), addr: listener.Addr().String()}
+	b.server = grpc.NewServer(append(options, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))...)
 	pb.RegisterWorkerServiceServer(b.server, b)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.end = cancel
@@ -272,6 +283,20 @@ func TestACoordinatorThatMoves(t *testing.T) {
 	hear(t, again, beat)
 	if files, _ := filepath.Glob(filepath.Join(h.config.SpoolFolder, "spool-*", "*")); len(files) != 1 {
 		t.Errorf("the spool holds %q, and should hold its lock alone", files)
+	}
+}
+
+// A coordinator that hears but does not answer is left, and asked again through
+// another connection.
+func TestASilentCoordinatorIsLeft(t *testing.T) {
+	b := open(t, "127.0.0.1:0")
+	start(t, b.gossip.Addr())
+	first := hear(t, b, attach)
+	b.says <- answer()
+	b.mute.Store(true)
+	second := hear(t, b, attach)
+	if from, again := <-b.peers, <-b.peers; from == again || second.GetSession() <= first.GetSession() {
+		t.Errorf("session %d from %s, then %d from %s", first.GetSession(), from, second.GetSession(), again)
 	}
 }
 

@@ -17,8 +17,11 @@ import (
 	"github.com/millrace/millrace/identity"
 )
 
-// defaultValidity is how long certificates are valid when nobody says.
-const defaultValidity = 365 * 24 * time.Hour
+// How long certificates are valid when nobody says, and an authority at least.
+const (
+	defaultValidity   = 365 * 24 * time.Hour
+	authorityValidity = 10 * defaultValidity
+)
 
 // roles are what a certificate may be for.
 var roles = []string{string(identity.Coordinator), string(identity.Worker), string(identity.Client), string(identity.Operator)}
@@ -136,7 +139,7 @@ func (m *maker) missing(name string) bool {
 
 func (m *maker) authority() {
 	if m.missing("ca.crt") {
-		m.err = identity.MakeCA(m.folder, m.options.valid)
+		m.err = identity.MakeCA(m.folder, max(authorityValidity, 2*m.options.valid))
 		m.made = append(m.made, "ca.crt", "ca.key")
 	}
 }

@@ -253,11 +253,15 @@ func jobText(job *pb.Job, waiting []string) string {
 		line("ended", job.GetEnded().AsTime().Local().Format(time.DateTime))
 	}
 	line("time", timeLine(stats))
-	line("input", fmt.Sprintf("%s of it done: %s, %s", percent(stats), count(counters.GetRecordsIn(), "record", "records"), size(counters.GetBytesIn())))
-	line("batches", batchLine(stats))
-	line("speed", fmt.Sprintf("%s records/s a batch, batch size %s, delay time %s", short(stats.GetRecordsPerSecond()),
-		count(int64(stats.GetBatchRecords()), "record", "records"), rounded(stats.GetDelayTime().AsDuration())))
-	line("output", fmt.Sprintf("%s, %s", count(counters.GetRecordsOut(), "record", "records"), size(counters.GetBytesOut())))
+	if stats.GetPositionsTotal() > 0 {
+		line("input", fmt.Sprintf("%s of it done: %s, %s", percent(stats), count(counters.GetRecordsIn(), "record", "records"), size(counters.GetBytesIn())))
+		line("batches", batchLine(stats))
+	}
+	if stats.GetBatchesDone() > 0 {
+		line("speed", fmt.Sprintf("%s records/s a batch, batch size %s, delay time %s", short(stats.GetRecordsPerSecond()),
+			count(int64(stats.GetBatchRecords()), "record", "records"), rounded(stats.GetDelayTime().AsDuration())))
+		line("output", fmt.Sprintf("%s, %s", count(counters.GetRecordsOut(), "record", "records"), size(counters.GetBytesOut())))
+	}
 	line("result", keptLine(job))
 	for _, note := range job.GetNotes() {
 		line("note", note)
@@ -290,14 +294,17 @@ func batchLine(stats *pb.JobStats) string {
 	return text
 }
 
-// keptLine says how long a result stays.
+// keptLine says where a result is, and how long it stays.
 func keptLine(job *pb.Job) string {
 	if !job.GetKept() || job.GetState() != pb.JobState_JOB_STATE_DONE {
 		return ""
 	}
-	text := size(job.GetResultBytes()) + " kept"
+	text := "kept"
 	if job.GetExpires() != nil {
 		text += " until " + job.GetExpires().AsTime().Local().Format(time.DateTime)
+	}
+	if n := job.GetResultBytes(); n > 0 {
+		text += ", " + size(n) + " with workers"
 	}
 	return text
 }

@@ -183,7 +183,11 @@ func (w *waiting) reasons(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	return strings.Join(told.GetWaiting(), "; ")
+	reasons := make([]string, len(told.GetWaiting()))
+	for i, reason := range told.GetWaiting() {
+		reasons[i] = strings.TrimSuffix(reason, ".")
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // say shows reasons, in the bar or else as a line when they are new ones.

@@ -133,7 +133,8 @@ func (a *app) runWorker(ctx context.Context, c *server.Config) error {
 		return failed(err)
 	}
 	defer context.AfterFunc(ctx, func() { s.Drain(0) })()
-	if err := s.Run(a.hurry); err != nil {
+	err = s.Run(a.hurry)
+	if err != nil || a.hurry.Err() != nil {
 		return a.stoppedOr(a.hurry, err)
 	}
 	return nil

@@ -25,9 +25,9 @@ var errLeft = errors.New("the worker has left")
 
 // Run takes part until the worker has drained, until a coordinator has refused
 // it for good, which is the error then, or until ctx ends, which stops
-// everything at once. It is called once.
-func (s *Server) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
+// everything at once, and whose cause is the error then. It is called once.
+func (s *Server) Run(parent context.Context) error {
+	ctx, stop := context.WithCancelCause(parent)
 	defer stop(nil)
 	helping, stopHelping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHelping()
@@ -50,8 +50,12 @@ func (s *Server) Run(ctx context.Context) error {
 	s.gossip.Watch(s.bosses.observe)
 	s.config.Logger.Info("worker starts", "worker", s.config.Name, "incarnation", s.incarnation, "data", s.addr, "gossip", s.GossipAddr(),
 		"slots", s.config.Slots, "tls", s.keeper != nil, "version", s.config.Version)
-	faults := []error{besidesStop(s.agent.Run(ctx))}
-	s.config.Logger.Info("worker stops", "worker", s.config.Name, "cause", errOr(context.Cause(ctx), errOr(faults[0], errLeft)))
+	err := s.agent.Run(ctx)
+	faults := []error{besidesStop(err)}
+	if errors.Is(err, context.Canceled) {
+		faults = append(faults, context.Cause(parent)) // nil when a helper ended, which says why
+	}
+	s.config.Logger.Info("worker stops", "worker", s.config.Name, "cause", errOr(errors.Join(faults...), errLeft))
 	if err := s.gossip.Leave(leaveWithin); err != nil { // they will miss it
 		s.config.Logger.Info("gossip did not hear that the worker leaves", "worker", s.config.Name, "error", err)
 	}
@@ -99,6 +103,13 @@ func errOr(err, otherwise error) error {
 
 // besidesStop is what there is in an error but that somebody was told to stop.
 func besidesStop(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var left []error
+		for _, e := range joined.Unwrap() {
+			left = append(left, besidesStop(e))
+		}
+		return errors.Join(left...)
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}

@@ -83,6 +83,9 @@ func (f *Folder) clear(keep map[string]bool) error {
 		if strings.HasPrefix(entry.Name(), filepath.Base(f.aside)) || keep[entry.Name()] {
 			continue
 		}
+		if err := f.seen(); err != nil {
+			return err // another has committed meanwhile: what is here now is not for this one to remove
+		}
 		if err := f.roots.RemoveAll(path); err != nil {
 			return fmt.Errorf("clear the output folder: %w", err)
 		}

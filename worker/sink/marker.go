@@ -30,11 +30,16 @@ func (f *Folder) Mark() (string, error) {
 	if err == nil {
 		return marker, nil
 	}
+	_, unmade := f.roots.Lstat(filepath.Join(fresh, madeMark))
 	failed := errors.Join(err, f.roots.RemoveAll(fresh))
-	if said, err := f.roots.ReadFile(f.markerPath()); err == nil {
-		return string(said), nil
+	said, err := f.roots.ReadFile(f.markerPath())
+	if err != nil {
+		return "", f.unusable("can't be made", failed)
 	}
-	return "", f.unusable("can't be made", failed)
+	if unmade == nil { // who was first may not know that the sink's folder was made for this
+		err = f.roots.WriteFile(filepath.Join(f.aside, madeMark), nil)
+	}
+	return string(said), err
 }
 
 func (f *Folder) markerPath() string { return filepath.Join(f.aside, markerName) }

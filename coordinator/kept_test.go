@@ -172,6 +172,30 @@ func (w *world) shelfUsed() int64 {
 	return used
 }
 
+// A worker that leaves is not told that all is taken before its part of a small
+// result was copied.
+func TestALeavingWorkerIsKeptUntilItsResultIsCopied(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.keep()
+		f.credit(2)
+		f.plan(plan(1))
+		l := f.grant()
+		f.send(&pb.SessionRequest{Drain: true})
+		f.done(l, []byte("last"))
+		s := f.sent()
+		if len(f.said.Acks) > 0 {
+			t.Error("it may go already")
+		}
+		w.must(f.upload(s, 10))
+		f.ack()
+		f.hangUp()
+		if got := w.read(told.GetId()); got != "last" {
+			t.Errorf("the result is %q", got)
+		}
+	})
+}
+
 // A result for which there is no room stays where it is, and so does one whose
 // worker goes while it is copied.
 func TestResultsThatAreNotCopiedStayWithTheirWorkers(t *testing.T) {

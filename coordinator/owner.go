@@ -166,6 +166,10 @@ func (o *owner) compact() error {
 // flush hands what gathered for each session to its writer.
 func (o *owner) flush() {
 	for i, s := range o.dirty {
+		if s.holds > 0 {
+			s.held = append(s.held, s.out.Acks...)
+			s.out.Acks = nil
+		}
 		if err := s.box.Put(s.out); err != nil {
 			s.end(api.Errorf(api.Full, "worker %s: %v", s.worker, err))
 		}

@@ -23,7 +23,9 @@ type session struct {
 
 	out   *pb.SessionResponse // gathers until the owner's next flush
 	known map[contextKey]struct{}
-	left  bool // the worker has said that it leaves
+	left  bool             // the worker has said that it leaves
+	holds int              // copies of results that are being made of what it holds
+	held  []*pb.OutcomeAck // acknowledgements that wait for them
 }
 
 // contextKey names a context that a session's worker was given.
@@ -188,16 +190,18 @@ func (o *owner) refusal(e ledger.RefuseSession, s *session) error {
 	return api.Errorf(api.Stale, "session %d of worker %s is refused: %s", e.Session, e.Worker, e.Reason)
 }
 
-// detach ends a session. A worker that has said that it leaves is gone for
-// good; of any other, nobody knows.
+// detach ends a session. A worker that has said that it leaves, and has no
+// leases left, is gone for good; of any other, nobody knows.
 func (o *owner) detach(s *session) {
 	if o.sessions[s.worker] != s {
 		return // refused, or another has taken its place
 	}
 	delete(o.sessions, s.worker)
-	o.logger.Info("worker detached", "worker", string(s.worker), "session", uint64(s.number), "left", s.left)
-	o.step(ledger.SessionLost{Worker: s.worker, Session: s.number, Dead: s.left})
-	if !s.left {
+	v, _ := o.ledger.Worker(s.worker, o.now)
+	gone := s.left && v.Running+v.Waiting == 0
+	o.logger.Info("worker detached", "worker", string(s.worker), "session", uint64(s.number), "left", gone)
+	o.step(ledger.SessionLost{Worker: s.worker, Session: s.number, Dead: gone})
+	if !gone {
 		o.probe(s)
 	}
 }

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/shelf"
@@ -29,11 +30,42 @@ func (o *owner) shelve(id ledger.JobID) {
 	if !o.shelf.Reserve(id, len(r.parts), bytes) || !o.c.calls.enter() {
 		return
 	}
+	held := o.holdLeavers(r)
 	go func() {
 		defer o.c.calls.leave()
 		parts, err := o.c.copyResult(o.c.stopped, id)
-		o.c.later(func(o *owner) { o.shelved(id, parts, err) })
+		o.c.later(func(o *owner) {
+			o.shelved(id, parts, err)
+			for _, s := range held {
+				o.letGo(s)
+			}
+		})
 	}()
+}
+
+// holdLeavers keeps the workers that leave, and hold some of a result, until it
+// is copied: a worker goes when all its outcomes are acknowledged, and no
+// earlier but for its deadline.
+func (o *owner) holdLeavers(r *keptResult) []*session {
+	var held []*session
+	for _, p := range r.parts {
+		if s := o.sessions[p.output.Worker]; s != nil && s.left && !slices.Contains(held, s) {
+			s.holds++
+			held = append(held, s)
+		}
+	}
+	return held
+}
+
+// letGo ends one hold of a session.
+func (o *owner) letGo(s *session) {
+	if s.holds--; s.holds > 0 || len(s.held) == 0 {
+		return
+	}
+	if out := o.to(s.worker, s.number); out != nil {
+		out.Acks = append(s.held, out.Acks...)
+	}
+	s.held = nil
 }
 
 // copyResult reads a whole result.

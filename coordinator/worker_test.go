@@ -86,6 +86,9 @@ func (f *fakeWorker) file(m *pb.SessionResponse) {
 		}
 		f.contexts[j.GetDigest()] = j
 	}
+	if m.Drain {
+		f.said.Drain, f.said.DrainWithin = true, m.DrainWithin
+	}
 	f.said.Heartbeat = max(f.said.Heartbeat, m.Heartbeat)
 	f.said.Grants = append(f.said.Grants, m.Grants...)
 	f.said.Acks = append(f.said.Acks, m.Acks...)

@@ -1,0 +1,204 @@
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/millrace/millrace/api"
+	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/fleet"
+)
+
+// workers is how all workers are, by name.
+func (w *world) workers() map[string]*pb.Worker {
+	w.Helper()
+	list, err := w.client.Workers(w.ctx)
+	w.must(err)
+	if !slices.IsSortedFunc(list, func(a, b *pb.Worker) int { return strings.Compare(a.GetName(), b.GetName()) }) {
+		w.Errorf("the workers are not by name: %v", list)
+	}
+	byName := make(map[string]*pb.Worker)
+	for _, one := range list {
+		byName[one.GetName()] = one
+	}
+	return byName
+}
+
+func named(names ...string) *pb.WorkerSelector { return &pb.WorkerSelector{Names: names} }
+
+func labelled(key, value string) *pb.WorkerSelector {
+	return &pb.WorkerSelector{Labels: map[string]string{key: value}}
+}
+
+func TestHowWorkersAre(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.dial()
+		f.introduce(attachOf(func(a *pb.Attach) { a.MemoryBytes = 1 << 30 }))
+		w.submit("")
+		f.credit(1)
+		f.grant()
+		f.send(&pb.SessionRequest{Heartbeat: &pb.Heartbeat{Sequence: 1, SpoolBytes: 77}})
+		f.hear(func() bool { return f.said.Heartbeat == 1 })
+		w.c.Observe(fleet.Member{Name: "w", Incarnation: 1, Role: fleet.Worker, Opinion: fleet.Alive, Version: "other"})
+		w.c.Observe(fleet.Member{Name: "seen", Incarnation: 9, Role: fleet.Worker, Opinion: fleet.Suspect, Slots: 3, Addresses: []string{"10.0.0.9:1"}, Version: "0.9"})
+		w.c.Observe(fleet.Member{Name: "boss", Incarnation: 9, Role: fleet.Coordinator, Opinion: fleet.Alive})
+		all := w.workers()
+		if len(all) != 2 {
+			t.Fatalf("the workers are %v", all)
+		}
+		one := all["w"]
+		if one.GetState() != pb.WorkerState_WORKER_STATE_READY || one.GetSessionOpinion() != pb.SessionOpinion_SESSION_OPINION_ALIVE ||
+			one.GetGossipOpinion() != pb.GossipOpinion_GOSSIP_OPINION_ALIVE || one.GetSlots() != 2 || one.GetRunning() != 1 ||
+			one.GetMemoryBytes() != 1<<30 || one.GetSpoolBytes() != 77 || one.GetLabels()["disk"] != "fast" || one.GetZone() != "z" ||
+			one.GetVersion() != "1.0.0" || len(one.GetProcessors()) != 2 || one.GetDataAddresses()[0] != "10.0.0.1:7071" ||
+			one.GetDataRoots()[0] != "/data" || one.GetIncarnation() != 1 || one.GetAttached() == nil || one.GetHeard() == nil {
+			t.Errorf("the worker is %v", one)
+		}
+		seen := all["seen"]
+		if seen.GetState() != pb.WorkerState_WORKER_STATE_UNATTACHED || seen.GetGossipOpinion() != pb.GossipOpinion_GOSSIP_OPINION_SUSPECT ||
+			seen.GetSlots() != 3 || seen.GetIncarnation() != 9 || seen.GetVersion() != "0.9" || seen.GetDataAddresses()[0] != "10.0.0.9:1" {
+			t.Errorf("the one that gossip knows is %v", seen)
+		}
+	})
+}
+
+// Both witnesses together have leases go back at once.
+func TestGossipIsTheSecondWitness(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.attach("dies", 1)
+		w.submit("")
+		f.credit(1)
+		f.grant()
+		other := w.attach("other", 1)
+		other.credit(1)
+		began := time.Now()
+		w.c.Observe(fleet.Member{Name: "dies", Role: fleet.Worker, Opinion: fleet.Dead})
+		synctest.Wait()
+		f.hangUp()
+		other.grant()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("the lease went on after %v", took)
+		}
+	})
+}
+
+func TestCordonsAndDrains(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		a := w.dial()
+		a.introduce(attachOf(func(a *pb.Attach) { a.Worker = "rack1-a" }))
+		b := w.dial()
+		b.introduce(attachOf(func(a *pb.Attach) { a.Worker, a.Labels = "rack1-b", map[string]string{"disk": "slow", "x": "y"} }))
+
+		told, err := w.client.Cordon(w.ctx, labelled("disk", "fast"))
+		w.must(err)
+		if len(told) != 1 || told[0].GetName() != "rack1-a" || told[0].GetState() != pb.WorkerState_WORKER_STATE_CORDONED {
+			t.Errorf("cordoned are %v", told)
+		}
+		a.credit(1)
+		w.submit("")
+		b.credit(1)
+		b.grant()
+		w.submit("")
+		told, err = w.client.Uncordon(w.ctx, named("rack1-a"))
+		w.must(err)
+		if len(told) != 1 || told[0].GetState() != pb.WorkerState_WORKER_STATE_READY {
+			t.Errorf("uncordoned are %v", told)
+		}
+		a.grant()
+
+		told, err = w.client.Drain(w.ctx, named("rack1-a", "rack1-b"), 7*time.Second)
+		w.must(err)
+		if len(told) != 2 || told[0].GetState() != pb.WorkerState_WORKER_STATE_DRAINING {
+			t.Errorf("drained are %v", told)
+		}
+		for _, f := range []*fakeWorker{a, b} {
+			f.hear(func() bool { return f.said.Drain })
+			if d := f.said.DrainWithin.AsDuration(); d > 7*time.Second || d < 6*time.Second {
+				t.Errorf("%s may take %v", f.name, d)
+			}
+		}
+		told, err = w.client.Drain(w.ctx, labelled("no", "such"), -1)
+		if err != nil || len(told) != 0 {
+			t.Errorf("labels that nobody carries mean %v, %v", told, err)
+		}
+	})
+}
+
+func TestWhoIsMeant(t *testing.T) {
+	labels := func(pairs ...string) (list []ledger.Label) {
+		for i := 0; i < len(pairs); i += 2 {
+			list = append(list, ledger.Label{Key: pairs[i], Value: pairs[i+1]})
+		}
+		return list
+	}
+	workers := []ledger.WorkerView{
+		{Name: "alpha", Labels: labels("a", "1", "b", "2")}, {Name: "alpine", Labels: labels("a", "1")}, {Name: "beta"},
+	}
+	for _, c := range []struct {
+		who  *pb.WorkerSelector
+		want string
+	}{
+		{named("beta"), "beta"},
+		{named("beta", "alpha", "beta"), "alpha beta"},
+		{labelled("a", "1"), "alpha alpine"},
+		{&pb.WorkerSelector{Labels: map[string]string{"a": "1", "b": "2"}}, "alpha"},
+		{&pb.WorkerSelector{Names: []string{"beta"}, Labels: map[string]string{"b": "2"}}, "alpha beta"},
+		{labelled("a", "2"), ""},
+		{labelled("", ""), ""},
+	} {
+		ids, err := selected(c.who, workers)
+		got := strings.Trim(fmt.Sprint(ids), "[]")
+		if err != nil || got != c.want {
+			t.Errorf("%v means %q, %v; want %q", c.who, got, err, c.want)
+		}
+	}
+	_, err := selected(named("alpin"), workers)
+	if err == nil || api.CodeOf(err) != api.NotFound || !strings.Contains(err.Error(), "alpine, alpha, beta") {
+		t.Errorf("a wrong name: %v", err)
+	}
+	many := make([]ledger.WorkerView, 10_000)
+	for i := range many {
+		many[i].Name = ledger.WorkerID(fmt.Sprintf("node-%d", i))
+	}
+	if _, err := selected(named("node-77777"), many); err == nil || !strings.Contains(err.Error(), "node-7777,") || len(err.Error()) > 300 {
+		t.Errorf("a wrong name among many: %v", err)
+	}
+}
+
+func TestSelectorsHaveLimits(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		for what, who := range map[string]*pb.WorkerSelector{
+			"nobody":         {},
+			"10,001 names":   {Names: make([]string, 10_001)},
+			"nothing at all": nil,
+		} {
+			_, err := w.client.Cordon(w.ctx, who)
+			w.refused(what, err, api.Invalid)
+		}
+		_, err := w.client.Drain(w.ctx, named("x"), 48*time.Hour)
+		w.refused("a drain of two days", err, api.Invalid)
+		_, err = w.client.Cordon(w.ctx, named("x"))
+		w.refused("an unknown name", err, api.NotFound)
+	})
+}
+
+// What is kept of workers does not grow with those that come and go.
+func TestStrangersAreForgotten(t *testing.T) {
+	b := newFleetBook()
+	stopped := 0
+	for i := range 10 * firstSweep {
+		b.of(ledger.WorkerID(fmt.Sprint(i))).probe = func() { stopped++ }
+		b.sweep(func() []ledger.WorkerView { return []ledger.WorkerView{{Name: "7"}} })
+		if len(b.workers) > firstSweep {
+			t.Fatalf("%d are known", len(b.workers))
+		}
+	}
+	if b.workers["7"] == nil || stopped < 8*firstSweep {
+		t.Errorf("%d are left, and %d probes were stopped", len(b.workers), stopped)
+	}
+}

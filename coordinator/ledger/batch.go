@@ -144,6 +144,7 @@ func (l *Ledger) unlease(b *batch, elapsed int64) {
 		elapsed *= int64(w.slots)
 	}
 	l.charge(r, elapsed-b.cost)
+	r.out -= b.cost
 	b.cost = 0
 	if b.alone {
 		w.alone, b.alone = false, false

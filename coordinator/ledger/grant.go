@@ -264,6 +264,7 @@ func (l *Ledger) grant(b *batch, w *worker) {
 	}
 	b.attempt++
 	b.fence = Fence{r.job.id, b.id, b.attempt, l.term}
+	r.band.clock = max(r.band.clock, r.settled())
 	l.hand(b, w)
 	w.credit--
 	w.room -= b.bytes
@@ -272,8 +273,6 @@ func (l *Ledger) grant(b *batch, w *worker) {
 	} else if w.merges.n > 0 {
 		w.others++
 	}
-	r.band.clock = max(r.band.clock, r.vtime)
-	l.charge(r, b.cost)
 	w.hungry.leave() // it goes behind those that need a batch as much
 	l.seat(w)
 	l.relist(r)
@@ -303,6 +302,8 @@ func (l *Ledger) hand(b *batch, w *worker) {
 	w.alone = w.alone || b.alone
 	l.lease(b.run, +1)
 	b.cost = l.estimate(b)
+	b.run.out += b.cost
+	l.charge(b.run, b.cost)
 	if !w.timed {
 		w.timed = true
 		l.timers.push(timer{at: l.deadline(b), kind: dueSession, worker: w})

@@ -53,8 +53,12 @@ func (l *Ledger) pleaDue(r *run) {
 	}
 }
 
+// freePleas is how often a job is heard however short the leases are that wait
+// before it: for its plan and its first batches.
+const freePleas = 3
+
 // askBack asks a worker for the leases that wait there, if they take long and a
-// job goes before one of theirs.
+// job goes before them.
 func (l *Ledger) askBack(w *worker, r *run) bool {
 	waits := w.leases.n - w.slots
 	if w.alone {
@@ -69,20 +73,20 @@ func (l *Ledger) askBack(w *worker, r *run) bool {
 		}
 		cost += time.Duration(b.cost)
 	}
-	if cost/time.Duration(w.slots) < l.cfg.MinLease {
+	if r.pleas >= freePleas && cost/time.Duration(w.slots) < l.cfg.MinLease {
 		return false
 	}
+	asked := false
 	for b := w.leases.tail; b != n; b = b.prev {
 		if !b.val.started {
-			b.val.asked = true
-			b.val.run.asked += b.val.cost
+			b.val.asked, asked = true, true
 			l.emit(Revoke{w.id, w.session, b.val.fence, true, "another job has none"})
 		}
 	}
-	for b := w.leases.tail; b != n; b = b.prev {
-		l.goBefore(r, b.val.run)
+	if asked {
+		r.pleas++
 	}
-	return true
+	return asked
 }
 
 // givesWay says whether a job is not before another one that has come up.
@@ -91,20 +95,4 @@ func (r *run) givesWay(other *run) bool {
 		return r.band.priority < other.band.priority
 	}
 	return r != other && r.vtime >= other.vtime
-}
-
-// goBefore puts a job before another one, as that will stand when what it was
-// asked for has come back: it was charged for that, and the new job began where
-// it stood. What the new job itself has had is not forgiven.
-func (l *Ledger) goBefore(r, other *run) {
-	if other.asked == 0 || other.band != r.band {
-		return
-	}
-	start := max(other.vtime-other.asked*1000/other.weight-1, r.own)
-	other.asked = 0
-	if start < r.vtime {
-		l.unlist(r)
-		r.vtime = start
-		l.list(r)
-	}
 }

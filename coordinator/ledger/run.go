@@ -14,8 +14,7 @@ type run struct {
 	band     *band
 	user     *user
 	vtime    int64 // virtual time: work granted so far, by weight
-	own      int64 // virtual time when it was listed last, had it not been idle before
-	asked    int64 // what leases cost that are just asked back, in nanoseconds
+	out      int64 // what was charged for live leases, in nanoseconds: an estimate
 	listed   bool  // in Ledger.runnable
 	closing  bool  // an end was proposed
 	until    Time  // the end of the grace after a change of leader
@@ -37,6 +36,7 @@ type run struct {
 	reading   *reading // the client that reads the result
 	crowded   bool     // too much of the result is not read
 	refused   int64    // bytes of the largest batch that a worker had no room for
+	pleas     int      // how often it was heard
 	pleading  bool     // in Ledger.pleas
 	remaking  bool     // lost parts of a kept result were proposed to be made again
 	missed    int64    // how often outputs could not be had
@@ -46,7 +46,7 @@ type run struct {
 // band is all jobs of one priority.
 type band struct {
 	priority int32
-	clock    int64 // the virtual time of the job served last
+	clock    int64 // the virtual time of the job served last, as far as it was settled
 }
 
 // work is what is to be done of a stage, beside what is done.
@@ -215,7 +215,6 @@ func (l *Ledger) relist(r *run) bool {
 	}
 	switch {
 	case can && !r.listed:
-		r.own = r.vtime
 		r.vtime = max(r.vtime, l.startOf(r.band))
 		l.list(r)
 		l.pleads(r)
@@ -227,14 +226,18 @@ func (l *Ledger) relist(r *run) bool {
 }
 
 // startOf returns where a job of a band begins that comes up: with those that
-// wait there, or where the last one was served when none does.
+// wait there, or where the last one was served when none does. What others have
+// out is not done: the new one may have as much out before they get more.
 func (l *Ledger) startOf(b *band) int64 {
 	i := sort.Search(len(l.runnable), func(i int) bool { return l.runnable[i].band.priority <= b.priority })
 	if i < len(l.runnable) && l.runnable[i].band == b {
-		return min(b.clock, l.runnable[i].vtime)
+		return min(b.clock, l.runnable[i].settled())
 	}
 	return b.clock
 }
+
+// settled is a job's virtual time without what is charged for live leases.
+func (r *run) settled() int64 { return r.vtime - r.out*1000/r.weight }
 
 // wantsAll says whether all that a stage has is still one range.
 func (k *work) wantsAll() bool {

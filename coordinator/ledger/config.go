@@ -86,6 +86,10 @@ type Config struct {
 	// nothing, when nobody saw it start.
 	MaxLost int
 
+	// LoneWorker: there never is but one worker, in the process of the client:
+	// what went wrong need not name it.
+	LoneWorker bool
+
 	// Bug plants bugs, for the simulation's own test.
 	Bug Bug
 }

@@ -132,6 +132,8 @@ func (l *Ledger) reconsider(w *worker, change func()) {
 	case now && !was:
 		l.offerMerges(w)
 		l.offer(w)
+	default: // it may be on trial
+		l.offer(w)
 	}
 }
 

@@ -91,9 +91,9 @@ func (l *Ledger) doubt(e *entry, w *worker, gone bool) bool {
 }
 
 // noInput is why a job ends whose input no worker finds: it names the first
-// workers that looked. Where there is but one worker its failure says it all.
+// workers that looked. Where there never is but one, its failure says it all.
 func (l *Ledger) noInput(asked []WorkerID) string {
-	if l.attached == 1 {
+	if l.cfg.LoneWorker {
 		return FailedForGood
 	}
 	const shown = 5

@@ -140,6 +140,8 @@ func (p *play) configure(a args) {
 			p.cfg.Quotas = quotas(a.list(name))
 		case "others":
 			p.cfg.DefaultQuota = int(a.num(name))
+		case "lone":
+			p.cfg.LoneWorker = true
 		case "keep":
 			p.cfg.KeepJobs = int(a.num(name))
 		default:

@@ -31,7 +31,11 @@ type boss struct {
 
 	mu        sync.Mutex
 	interrupt context.CancelFunc
+	ended     chan error // ends the session at hand with an error
 }
+
+// refuse ends the session at hand with an error.
+func (b *boss) refuse(err error) { b.ended <- err }
 
 // Session passes messages between the worker and the test.
 func (b *boss) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.SessionResponse]) error {
@@ -54,6 +58,8 @@ func (b *boss) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.Ses
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case err := <-b.ended:
+			return err
 		case response := <-b.says:
 			if err := stream.Send(response); err != nil {
 				return err
@@ -131,7 +137,7 @@ func (h *hand) stop() {
 // start runs a worker against a boss.
 func start(t *testing.T, change ...func(*agent.Config)) (*boss, *hand) {
 	t.Helper()
-	b := &boss{heard: make(chan *pb.SessionRequest, 64), says: make(chan *pb.SessionResponse), uploads: make(chan string, 1)}
+	b := &boss{heard: make(chan *pb.SessionRequest, 64), says: make(chan *pb.SessionResponse), uploads: make(chan string, 1), ended: make(chan error)}
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	pb.RegisterWorkerServiceServer(server, b)

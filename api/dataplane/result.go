@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -38,7 +39,12 @@ func Result(ctx context.Context, client *api.Client, pool *Pool, id string) (*ap
 		ctx: ctx, client: client, id: id, header: header, parts: parts,
 		ahead: ahead{ctx: ctx, pool: pool}, unreachable: map[string]bool{},
 	}
-	return api.NewResult(s.next, cancel)
+	return api.NewResult(s.next, func() {
+		cancel() // which ends what next waits for
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.close()
+	})
 }
 
 // worthIt says that a result is worth connections to workers.
@@ -57,10 +63,13 @@ type stream struct {
 	client *api.Client
 	id     string
 
+	mu sync.Mutex // all below: the result may be closed while it is read
+
 	header      *pb.ResultHeader // until it was told
 	parts       []*pb.ResultPart
 	at          int             // the part that is read, or comes next
 	unreachable map[string]bool // workers
+	reached     bool            // some worker was
 	ahead       ahead
 	through     *through // the coordinator, while it is read
 
@@ -73,6 +82,8 @@ type stream struct {
 
 // next is the next message of the result.
 func (s *stream) next() (*pb.ReadResultResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.header != nil {
 		header := s.header
 		s.header = nil
@@ -112,17 +123,23 @@ func (s *stream) piece() (data []byte, err error) {
 // can't be reached. Of one that was read in part, the rest is given.
 func (s *stream) open() (opened source, err error) {
 	s.tries++
-	part := s.parts[s.at]
-	if s.unreachable[part.GetWorker()] || len(part.GetAddresses()) == 0 || s.central {
+	if s.central || s.outOfReach(s.parts[s.at]) {
 		opened, err = s.coordinator()
 	} else {
 		s.leave()
 		opened, err = s.ahead.take(s.parts, s.at)
+		s.reached = s.reached || err == nil
 	}
 	if err != nil || s.given == 0 {
 		return opened, err
 	}
 	return &resumed{source: opened, left: s.given, want: s.sum}, nil
+}
+
+// outOfReach says that it is of no use to ask the worker that holds a part. Who
+// reached none of two is most likely not in their network at all.
+func (s *stream) outOfReach(part *pb.ResultPart) bool {
+	return len(part.GetAddresses()) == 0 || s.unreachable[part.GetWorker()] || !s.reached && len(s.unreachable) > 1
 }
 
 func (s *stream) give(data []byte) *pb.ReadResultResponse {

@@ -302,6 +302,31 @@ func TestNoWorkerCanBeReached(t *testing.T) {
 	}
 }
 
+// What is closed early holds nothing any more.
+func TestAResultThatIsClosedEarly(t *testing.T) {
+	w := newWorld(t)
+	w.workers[0].server.Stop()
+	for range 3 {
+		result, err := dataplane.Result(t.Context(), w.client, w.pool, "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(result, make([]byte, 2*piece)); err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan bool)
+		go func() {
+			result.Close()
+			close(closed)
+		}()
+		io.Copy(io.Discard, result)
+		<-closed
+	}
+	if n := w.pool.InUse(); n != 0 {
+		t.Errorf("%d uses of connections have not ended", n)
+	}
+}
+
 // A stream that breaks in the middle of a part goes on where it broke.
 func TestAStreamThatBreaks(t *testing.T) {
 	for _, how := range []error{status.Error(codes.Unavailable, "bye"), status.Error(codes.DataLoss, "damaged"), status.Error(codes.NotFound, "dropped")} {

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"net"
+	"time"
 
 	"google.golang.org/grpc/peer"
 
@@ -21,6 +22,7 @@ type known struct {
 	member fleet.Member // its newest process that gossip knows; no name when none
 	probe  func()       // ends the probing of its address; nil when there is none
 	state  ledger.Standing
+	warned ledger.Time // when it was last told of what it could not have
 }
 
 // fleetBook is what is known of all workers. Those that the ledger knows no
@@ -163,4 +165,20 @@ func (o *owner) drainWorker(e ledger.DrainWorker) {
 	if out := o.to(e.Worker, e.Session); out != nil {
 		out.Drain, out.DrainWithin = true, wire.Duration(e.Within)
 	}
+}
+
+// warnEvery is how often at most it is told of what a worker could not have.
+const warnEvery = time.Second
+
+// warnMissing tells of outputs that a worker could not have: an address that
+// nobody reaches costs work that runs twice, and shows nowhere else.
+func (o *owner) warnMissing(s *session, outcome ledger.Outcome) {
+	k := o.fleet.of(s.worker)
+	if k.warned != 0 && o.now.Sub(k.warned) < warnEvery {
+		return
+	}
+	k.warned = o.now
+	first := outcome.Missing[0]
+	o.logger.Warn("outputs missing", "worker", string(s.worker), "job", o.c.names.name(outcome.Fence.Job), "outputs", len(outcome.Missing),
+		"output", string(first.Output), "gone", first.Gone, "reason", first.Reason)
 }

@@ -17,23 +17,25 @@ import (
 	"github.com/millrace/millrace/coordinator/outbox"
 	"github.com/millrace/millrace/coordinator/relay"
 	"github.com/millrace/millrace/coordinator/wire"
+	"github.com/millrace/millrace/fleet"
 )
 
 // hostile is a worker that says anything: what was granted, with some of it
 // changed, and what nobody ever granted. The owner is stepped by hand, so that a
 // fault shows at the message that made it.
 type hostile struct {
-	t      *testing.T
-	owner  *owner
-	dice   []byte
-	number uint64
-	active *session
-	leases []*pb.Lease // ever granted
+	t       *testing.T
+	owner   *owner
+	dice    []byte
+	number  uint64
+	active  *session
+	leases  []*pb.Lease // ever granted
+	outputs []string    // ever told of
 }
 
 func newHostile(t *testing.T, dice []byte) *hostile {
 	t.Helper()
-	c, err := New(Config{SessionQueue: 1000})
+	c, err := New(Config{SessionQueue: 1000, ShelfResult: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +113,22 @@ func (h *hostile) outcome() *pb.Outcome {
 		o.Failure = &pb.Failure{Message: "broken", BadRecords: []*pb.BadRecord{{}}}
 	case 2:
 		o.Granted = h.lease()
+	case 3:
+		o.Class = pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING
+		o.Missing = []*pb.MissingOutput{{Id: h.id(), Gone: h.pick(2) == 0}, {Id: h.made(), Gone: h.pick(2) == 0}}
+	}
+	if o.GetOutput().GetId() != "" {
+		h.outputs = append(h.outputs, o.GetOutput().GetId())
 	}
 	return o
+}
+
+// made is the name of an output that was told of, if there was one.
+func (h *hostile) made() string {
+	if len(h.outputs) == 0 {
+		return ""
+	}
+	return h.outputs[h.pick(len(h.outputs))]
 }
 
 func (h *hostile) plan() *pb.Plan {
@@ -137,6 +153,9 @@ func (h *hostile) plan() *pb.Plan {
 // attach begins another session.
 func (h *hostile) attach() {
 	a := &pb.Attach{Protocol: api.Protocol, Worker: []string{"w", "x"}[h.pick(2)], Slots: uint32(1 + h.pick(8)), Processors: []string{"command:*"}}
+	if h.pick(2) == 0 {
+		a.Incarnation, a.Zone = uint64(h.any()), h.id()
+	}
 	if h.number++; h.pick(5) > 0 {
 		a.Session = h.number
 	}
@@ -204,7 +223,9 @@ func (h *hostile) act() {
 		h.owner.now = h.owner.now.Add(time.Duration(h.pick(20)) * time.Second)
 		h.owner.step(ledger.Ticked{})
 	case 4:
-		h.owner.step(ledger.ResultRequested{Job: ledger.JobID(1 + h.pick(3))})
+		h.owner.step(ledger.ResultRequested{Job: h.owner.c.names.base + ledger.JobID(1+h.pick(3))})
+	case 6:
+		h.around()
 	case 5:
 		if h.active != nil && h.pick(4) == 0 {
 			h.owner.detach(h.active)
@@ -218,6 +239,30 @@ func (h *hostile) act() {
 	}
 	h.owner.flush()
 	h.hear()
+}
+
+// around is what others do meanwhile: gossip, operators and clients.
+func (h *hostile) around() {
+	o, id := h.owner, ledger.JobID(uint64(h.owner.c.names.base)+uint64(1+h.pick(3)))
+	name := []string{"w", "x", "y"}[h.pick(3)]
+	switch h.pick(8) {
+	case 0, 1:
+		o.gossiped(fleet.Member{Name: name, Incarnation: uint64(h.any()), Role: fleet.Worker, Opinion: fleet.Opinion(h.pick(6)), Slots: int(h.any())})
+	case 2:
+		o.step(ledger.WorkersCordoned{Workers: []ledger.WorkerID{ledger.WorkerID(name)}, Cordoned: h.pick(2) == 0})
+	case 3:
+		o.step(ledger.WorkersDrained{Workers: []ledger.WorkerID{ledger.WorkerID(name)}, Within: time.Duration(h.any())})
+	case 4:
+		o.step(wire.Submission(0, &pb.SubmitJobRequest{Spec: spec()}, name)) // kept
+	case 5:
+		o.step(ledger.JobRemoved{Job: id})
+	case 6:
+		o.step(ledger.ResultShelved{Job: id})
+	case 7:
+		if h.active != nil {
+			o.step(ledger.WorkerRefused{Worker: h.active.worker, Session: h.active.number})
+		}
+	}
 }
 
 // hear takes what the session was told.
@@ -256,6 +301,12 @@ func FuzzHostileWorker(f *testing.F) {
 		for _, v := range h.owner.ledger.Jobs(100, h.owner.now) {
 			wire.Job(v, fmt.Sprint(v.ID))
 			wire.Explained(v, h.owner.ledger.Explain(v.ID, h.owner.now))
+			h.owner.ledger.Result(v.ID)
+		}
+		for _, v := range h.owner.ledger.Workers(h.owner.now) {
+			if _, err := proto.Marshal(h.owner.worker(v)); err != nil {
+				t.Errorf("worker %s can't be told of: %v", v.Name, err)
+			}
 		}
 		if _, err := ledger.Restore(h.owner.ledger.State().Encode()); err != nil {
 			t.Errorf("what a worker said can't be restored: %v", err)

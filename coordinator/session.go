@@ -121,6 +121,9 @@ func (c *Coordinator) hear(ctx context.Context, s *session, said *pb.SessionRequ
 			o.fleet.of(s.worker).spool = max(h.GetSpoolBytes(), 0)
 		}
 		for _, e := range events {
+			if r, ok := e.(ledger.OutcomeReported); ok && len(r.Outcome.Missing) > 0 {
+				o.warnMissing(s, r.Outcome)
+			}
 			o.step(e)
 		}
 	})

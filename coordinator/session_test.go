@@ -10,6 +10,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -213,5 +214,48 @@ func TestAReturningWorkerIsToldWhatEnded(t *testing.T) {
 		if got := back.said.EndedJobs; !slices.Equal(got, []uint64{first, 99}) {
 			t.Errorf("told that %v have ended, want %d and 99 (%s goes on)", got, first, lives.GetId())
 		}
+	})
+}
+
+// A coordinator that was started anew knows nothing of what its workers have:
+// they are told to let go of all of it.
+func TestAfterARestartWorkersLetGo(t *testing.T) {
+	before := &pb.Lease{}
+	var had map[string][]byte
+	inWorld(t, unshelved, func(w *world) {
+		f := w.attach("w", 1)
+		w.keptJob(f, 1)
+		w.submit("")
+		f.credit(1)
+		before, had = f.grant(), f.outputs
+	})
+	synctest.Test(t, func(t *testing.T) {
+		pass(time.Hour) // each bubble's time begins alike
+		w := newWorld(t, unshelved)
+		defer w.close()
+		w.submit("") // its number is none of those before
+		finished := proto.CloneOf(before)
+		finished.Fence.Batch++
+		a := attachOf(func(a *pb.Attach) {
+			a.Session, a.Jobs = 2, []uint64{before.GetFence().GetJob(), before.GetFence().GetJob() - 1}
+			a.Leases = []*pb.HeldLease{{Fence: before.GetFence(), Started: true, Lease: before}}
+			a.Outcomes = []*pb.Outcome{{
+				Fence: finished.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_DONE, Granted: finished, Plan: plan(1),
+			}}
+		})
+		for id := range had {
+			a.Outputs = append(a.Outputs, &pb.OutputRef{Id: id, Job: before.GetFence().GetJob() - 1})
+		}
+		f := w.dial()
+		f.introduce(a)
+		if told := f.said.Attached; len(told.GetKeep()) > 0 || len(told.GetDrop()) != 1 {
+			t.Errorf("its leases are answered by %v", told)
+		}
+		if a := f.ack(); !a.GetStale() {
+			t.Errorf("its outcome is answered by %v", a)
+		}
+		f.hear(func() bool { return len(f.said.EndedJobs) == 2 && len(f.said.DropOutputs) == len(had) })
+		f.credit(1)
+		f.plan(plan(1)) // and it goes on with what there is
 	})
 }

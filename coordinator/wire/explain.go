@@ -16,7 +16,7 @@ const maxShown = 100
 func Explained(v ledger.JobView, waits []ledger.Wait) *pb.ExplainJobResponse {
 	m := &pb.ExplainJobResponse{Cutting: cutting(v)}
 	if v.Plan != nil {
-		m.Fragments = int64(len(v.Plan.Fragments))
+		m.Fragments = int64(v.Fragments)
 		m.Plan = shown(v.Plan)
 	}
 	for _, w := range waits {

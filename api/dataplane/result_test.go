@@ -305,7 +305,7 @@ func TestNoWorkerCanBeReached(t *testing.T) {
 // What is closed early holds nothing any more.
 func TestAResultThatIsClosedEarly(t *testing.T) {
 	w := newWorld(t)
-	w.workers[0].server.Stop()
+	w.workers[2].server.Stop()
 	for i := range 4 {
 		result, err := dataplane.Result(t.Context(), w.client, w.pool, "job")
 		if err != nil {

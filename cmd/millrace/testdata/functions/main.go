@@ -71,6 +71,14 @@ func main() {
 			return nil
 		}),
 		worker.Batch("ask", ask),
+		worker.Keyed("count", func(line string, emit func(string, int64)) error {
+			emit("lines", 1)
+			return askFor(context.Background(), line)
+		}, func(a, b int64) int64 { return a + b }),
+		worker.Map("same", func(line string, emit func(string)) error {
+			emit(line)
+			return nil
+		}),
 		worker.Map("deaf", func(string, func(string)) error { select {} }),
 		worker.Map("silent", func(string, func(string)) error { return nil }),
 		worker.Map("double", func(r row, emit func(row)) error {

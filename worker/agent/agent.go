@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/attempt"
 	"github.com/millrace/millrace/worker/exchange"
@@ -314,7 +315,7 @@ func (a *Agent) do(ctx context.Context, effect session.Effect) {
 	case session.Leave:
 		a.leave = true
 	case session.GiveUp:
-		a.leave, a.fault = true, a.broken
+		a.leave, a.fault = true, api.AsError(a.broken)
 	case session.WakeAt:
 		a.wake.Reset(max(0, e.At.Sub(session.Time(time.Since(a.started)))))
 	default:

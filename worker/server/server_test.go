@@ -325,7 +325,7 @@ func TestARefusedWorkerEnds(t *testing.T) {
 	b := open(t, "127.0.0.1:0")
 	b.refuse = api.Errorf(api.Invalid, "worker w1 speaks protocol 1: upgrade it")
 	h := start(t, b.gossip.Addr())
-	if err := h.wait(); api.CodeOf(err) != api.Invalid || !strings.Contains(err.Error(), "upgrade it") {
+	if err := h.wait(); api.CodeOf(err) != api.Invalid || err.Error() != "worker w1 speaks protocol 1: upgrade it" {
 		t.Errorf("Run = %v", err)
 	}
 }

@@ -64,6 +64,10 @@ type Config struct {
 	// no room stays with its workers.
 	ShelfBytes int
 
+	// LoneWorker says that there is one worker and will be no other: failures do
+	// not name it then.
+	LoneWorker bool
+
 	// MaxJobs bounds the jobs that have not ended: 10,000.
 	MaxJobs int
 	// KeepJobs is how many ended jobs are remembered, newest first: 1,000.
@@ -208,6 +212,7 @@ func (c Config) ledger() ledger.Config {
 	l.MinLease = min(l.MinLease, l.TargetLease)
 	l.MaxJobs, l.KeepJobs, l.MaxWorkers = c.MaxJobs, c.KeepJobs, c.MaxSessions
 	l.ResultWindow = c.ResultAhead
+	l.LoneWorker = c.LoneWorker
 	return l
 }
 

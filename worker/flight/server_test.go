@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -334,6 +335,29 @@ func TestABusyHolderIsAskedAgain(t *testing.T) {
 	first.Close()
 	if err := <-got; err != nil {
 		t.Errorf("the second reader: %v", err)
+	}
+}
+
+// A merge reads all of its inputs a little at a time: none of them holds up
+// another, though more is kept than may be on its way.
+func TestManyOutputsAreReadInTurn(t *testing.T) {
+	h, pool := serve(t, "w1"), newPool(t)
+	want := large(dataplane.WindowBytes * 3)
+	ref := h.bytes(t, 1, want)
+	readers := make([]io.ReadCloser, 100)
+	for i := range readers {
+		r, err := pool.Open(t.Context(), ref.GetAddresses(), ticket(1, ref.GetId()))
+		check(t, err)
+		defer r.Close()
+		readers[i] = r
+	}
+	part := make([]byte, len(want)/8)
+	for at := 0; at < len(want); at += len(part) {
+		for i, r := range readers {
+			if _, err := io.ReadFull(r, part); err != nil || !bytes.Equal(part, want[at:at+len(part)]) {
+				t.Fatalf("reader %d at %d: %v", i, at, err)
+			}
+		}
 	}
 }
 

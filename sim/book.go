@@ -59,9 +59,11 @@ type seat struct {
 	heard       ledger.Time
 	gone        ledger.Time // since when its session is
 	heartbeat   time.Duration
-	asks        ledger.WorkerAttached // to be taken up
-	listed      map[ledger.Fence]ledger.Lease
-	outcomes    map[ledger.Fence]bool // of the inventory, unanswered
+	failing     failing
+
+	asks     ledger.WorkerAttached // to be taken up
+	listed   map[ledger.Fence]ledger.Lease
+	outcomes map[ledger.Fence]bool // of the inventory, unanswered
 }
 
 // leaseBook is a lease that the coordinator holds to be live.
@@ -172,7 +174,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 	}
 	for _, s := range b.seats {
 		s.attached, s.credit, s.bytes, s.draining, s.ordered = false, 0, 0, false, false
-		s.burnt = false
+		s.burnt, s.failing = false, failing{}
 		s.known, s.opinion, s.rumour, s.refused, s.asking, s.gone, s.died = false, 0, rumour{}, 0, 0, at, 0
 	}
 	for _, j := range b.order {
@@ -223,7 +225,7 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 		}
 	case ledger.OutcomeReported:
 		if s := b.at(e.Worker, e.Session); s != nil {
-			b.heard(s, e.Outcome, b.liveLease(e.Outcome.Fence, s))
+			b.heard(at, s, e.Outcome, b.liveLease(e.Outcome.Fence, s), true)
 		}
 	case ledger.OutputLost:
 		for _, id := range e.Outputs {
@@ -280,7 +282,7 @@ func (b *book) liveLease(f ledger.Fence, s *seat) *leaseBook {
 }
 
 // heard notes an outcome, and whether its lease was live.
-func (b *book) heard(s *seat, o ledger.Outcome, l *leaseBook) {
+func (b *book) heard(at ledger.Time, s *seat, o ledger.Outcome, l *leaseBook, fresh bool) {
 	r := b.reports[o.Fence]
 	if r == nil {
 		r = &report{}
@@ -294,6 +296,7 @@ func (b *book) heard(s *seat, o ledger.Outcome, l *leaseBook) {
 	b.missing(s, o.Missing)
 	if l != nil {
 		l.told = true
+		b.tally(at, s, l, o.Class, fresh)
 		b.mergeFailed(l, o.Class)
 		if j := b.jobs[l.fence.Job]; j != nil && o.Class == ledger.OutcomeInputGone {
 			j.saw(tried{l.stage, l.span}, s)

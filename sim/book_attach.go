@@ -7,20 +7,20 @@ import (
 )
 
 // attaching notes an inventory, that the coordinator has taken up.
-func (b *book) attaching(s *seat, e ledger.WorkerAttached) {
+func (b *book) attaching(at ledger.Time, s *seat, e ledger.WorkerAttached) {
 	s.listed, s.outcomes = map[ledger.Fence]ledger.Lease{}, map[ledger.Fence]bool{}
 	for _, h := range e.Leases {
 		s.listed[h.Lease.Fence] = h.Lease
 	}
 	for _, o := range e.Outcomes {
 		s.outcomes[o.Fence] = true
-		b.presented(s, o)
+		b.presented(at, s, o)
 	}
 }
 
 // presented notes an outcome of an inventory. It may win although nobody
 // remembers its lease, if its range is not done.
-func (b *book) presented(s *seat, o ledger.Outcome) {
+func (b *book) presented(at ledger.Time, s *seat, o ledger.Outcome) {
 	var l *leaseBook
 	for _, m := range b.live {
 		if m.fence == o.Fence {
@@ -36,7 +36,7 @@ func (b *book) presented(s *seat, o ledger.Outcome) {
 			g.take(l.span)
 		}
 	}
-	b.heard(s, o, l)
+	b.heard(at, s, o, l, false)
 }
 
 // stageOf numbers planning and commits as the durable facts do.
@@ -56,11 +56,11 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 	if s.attached && e.Session <= s.session {
 		b.fail("%s: session %d was accepted after %d", e.Worker, e.Session, s.session)
 	}
-	b.attaching(s, s.asks)
-	b.audit(s.asks)
 	s.worker = b.w.coordinator.linkOf(e.Worker, e.Session).worker
 	b.checkTaken(at, s, s.worker)
 	s.incarnate(s.worker)
+	b.attaching(at, s, s.asks)
+	b.audit(s.asks)
 	s.burnt = false
 	s.heard, s.silent, s.heartbeat, s.refused = at, false, e.Heartbeat, 0
 	s.session, s.attached, s.draining, s.slots = e.Session, true, false, s.worker.slots
@@ -124,7 +124,7 @@ func (b *book) expectKept(s *seat, e ledger.Attached, kept map[ledger.Fence]bool
 			continue
 		}
 		j := b.jobs[f.Job]
-		if j == nil || j.state != ledger.StateRunning {
+		if j == nil || j.closing || j.state != ledger.StateRunning {
 			continue
 		}
 		g := b.stageOf(f.Job, stageOf(&l))

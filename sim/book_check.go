@@ -10,6 +10,7 @@ import (
 func (b *book) check(at ledger.Time) {
 	b.expire(at)
 	b.checkOnce()
+	b.checkPaused(at)
 	b.checkExplained(at)
 	b.checkKept(at)
 	for _, s := range b.seats {
@@ -70,7 +71,7 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 			continue
 		}
 		for _, p := range g.parked {
-			if p.again > 0 && at > p.again {
+			if p.again > 0 && at > p.again && !j.blindFor(s, p.span) {
 				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.name, p.span, j.id, p.again)
 			}
 		}
@@ -260,7 +261,7 @@ func (b *book) forgotten(id ledger.JobID) {
 		b.fail("job %d is to be forgotten, and not over", id)
 	}
 	if j.state == ledger.StateDone && !j.def.planOnly && !j.def.toFiles() && !j.forgotten && !j.shelved &&
-		(j.kept() || j.stages[len(j.stages)-3].outputs() > 0) {
+		j.stages[len(j.stages)-3].outputs() > 0 {
 		b.fail("job %d is to be forgotten, and its result is not read", id)
 	}
 	j.gone = true

@@ -75,7 +75,7 @@ func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 		return
 	case *ledger.JobClosed:
 		if j := b.jobs[f.Job]; j != nil && f.Class == ledger.OutcomeInputGone {
-			j.blind = b.askedAll(j)
+			j.blind = b.askedAll(j) && !(j.found && at < b.grace)
 		}
 		return
 	default:
@@ -117,6 +117,7 @@ func (b *book) grant(at ledger.Time, e ledger.Grant) {
 		b.fail("granted %v twice, or in term %d", l.Fence, b.term)
 	}
 	b.granted[l.Fence] = true
+	b.checkTrial(at, s, l)
 	b.grantTurn(at, s, j, l)
 	b.grantCredit(s, l)
 	b.grantJob(at, s, j, l)

@@ -82,6 +82,9 @@ var excuses = map[ledger.WaitKind]func(*seat) bool{
 	ledger.WaitCordoned:  func(s *seat) bool { return !s.leaves() && s.cordoned },
 	ledger.WaitSilent:    func(s *seat) bool { return !s.leaves() && !s.cordoned && s.silent },
 	ledger.WaitSuspected: func(s *seat) bool { return !s.leaves() && !s.cordoned && !s.silent && s.doubtful() },
+	ledger.WaitQuarantined: func(s *seat) bool {
+		return !s.leaves() && !s.cordoned && !s.silent && !s.doubtful() && s.failing.paused
+	},
 }
 
 func (s *seat) leaves() bool { return s.draining || s.ordered }

@@ -18,6 +18,8 @@ func (b *book) durable(facts []ledger.Fact) {
 			if j := b.jobs[f.Job]; !j.state.Over() {
 				j.paused = f.Paused
 			}
+		case *ledger.AttemptsRefunded:
+			b.refunded(f)
 		case *ledger.CordonSet:
 			for _, name := range f.Workers {
 				s := b.seatOf(name)
@@ -227,7 +229,12 @@ func (b *book) rangeFailed(f *ledger.RangeFailed) {
 		return // that spends nothing
 	}
 	j.failures++
-	j.spent[tried{f.Stage, span{int64(f.From), int64(f.To)}}]++
+	on := tried{f.Stage, span{int64(f.From), int64(f.To)}}
+	j.spent[on]++
+	if j.spentBy[on] == nil {
+		j.spentBy[on] = map[ledger.WorkerID]int{}
+	}
+	j.spentBy[on][f.Worker]++
 	j.fatal = j.fatal || f.Class == ledger.OutcomeFatal
 	if f.SplitAt > 0 {
 		j.halved = append(j.halved, span{int64(f.From), int64(f.To)})

@@ -33,7 +33,7 @@ func (s *seat) dead(at ledger.Time) bool {
 
 // takes says whether a worker may be given leases.
 func (s *seat) takes() bool {
-	return s.attached && !s.draining && !s.ordered && !s.silent && !s.cordoned && !s.doubtful()
+	return s.attached && !s.draining && !s.ordered && !s.silent && !s.cordoned && !s.doubtful() && !s.failing.paused
 }
 
 // gossiped notes an opinion. One of a former process counts for nothing; one of
@@ -63,6 +63,7 @@ func (s *seat) incarnate(k *worker) {
 		return
 	}
 	s.known, s.incarnation, s.opinion, s.ordered = true, k.incarnation, ledger.OpinionUnknown, false
+	s.failing = failing{}
 	if s.rumour.incarnation == k.incarnation {
 		s.opinion = s.rumour.opinion
 	}
@@ -168,6 +169,17 @@ func (j *jobBook) saw(on tried, s *seat) {
 	if !slices.Contains(j.unseen[on], s.name) {
 		j.unseen[on] = append(j.unseen[on], s.name)
 	}
+}
+
+// blindFor says whether a worker does not see an input of some of a range: it
+// leaves that to others, however long they are busy.
+func (j *jobBook) blindFor(s *seat, on span) bool {
+	for was, blind := range j.unseen { // in any order: it is a question of yes or no
+		if was.span.overlaps(on) && slices.Contains(blind, s.name) {
+			return true
+		}
+	}
+	return false
 }
 
 // askedAll says whether some range was offered to everybody who can take it,

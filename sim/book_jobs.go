@@ -35,10 +35,12 @@ type jobBook struct {
 	wins      map[ledger.Fence]bool
 	failing   map[ledger.Fence]bool // a failure is proposed, and not yet durable
 	spent     map[tried]int
-	lost      map[tried]int               // with their workers
-	unseen    map[tried][]ledger.WorkerID // who does not see an input
-	blind     bool                        // an end was proposed, since nobody does
-	halved    []span                      // ranges of the source that were split, for they needed too much memory
+	spentBy   map[tried]map[ledger.WorkerID]int
+	doneBy    map[int]map[*seat]ledger.Time // when each worker did some of a stage last
+	lost      map[tried]int                 // with their workers
+	unseen    map[tried][]ledger.WorkerID   // who does not see an input
+	blind     bool                          // an end was proposed, since nobody does
+	halved    []span                        // ranges of the source that were split, for they needed too much memory
 	failures  uint64
 	fatal     bool
 	delivered []delivery
@@ -161,7 +163,7 @@ func newJobBook(id ledger.JobID, d *jobDef, at ledger.Time) *jobBook {
 	return &jobBook{id: id, def: d, submitted: at, state: ledger.StatePlanning,
 		stages: []*stageBook{{total: 1}, {total: 1}},
 		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]bool{}, spent: map[tried]int{},
-		lost: map[tried]int{}, unseen: map[tried][]ledger.WorkerID{}}
+		spentBy: map[tried]map[ledger.WorkerID]int{}, doneBy: map[int]map[*seat]ledger.Time{}, lost: map[tried]int{}, unseen: map[tried][]ledger.WorkerID{}}
 }
 
 // stageOf finds a stage; planning and commit have numbers of their own.

@@ -78,7 +78,7 @@ func (w *world) drawLaw() law {
 	if w.chance(0.2) {
 		l.amnesia = 0.5
 	}
-	for _, mean := range []*time.Duration{&l.cuts, &l.crashes, &l.freezes, &l.leaders, &l.drains, &l.losses, &l.twins, &l.walls, &l.rumours, &l.cordons, &l.orders} {
+	for _, mean := range []*time.Duration{&l.cuts, &l.crashes, &l.freezes, &l.leaders, &l.drains, &l.losses, &l.twins, &l.walls, &l.rumours, &l.sickness, &l.cordons, &l.orders} {
 		if w.chance(0.6) {
 			*mean = w.between(3*time.Second, 40*time.Second)
 		}

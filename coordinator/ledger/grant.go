@@ -104,6 +104,9 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 	if from == to {
 		return unfit
 	}
+	if k.index > 0 && l.nearer(r, k, w) {
+		return unfit
+	}
 	bytes := l.bytesOf(r, k, from, to)
 	alone := k.lone(from, to) && bytes >= l.cfg.AloneBytes
 	if w.leases.n > 0 {
@@ -129,6 +132,28 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 	b.alone = alone
 	l.grant(b, w)
 	return granted
+}
+
+// nearer says whether a collect had better go to another worker, which holds
+// the most of what it reads and has nothing to do. That one is asked then.
+func (l *Ledger) nearer(r *run, k *work, w *worker) bool {
+	before := &r.job.stages[k.index-1].order
+	if before.head == nil {
+		return false
+	}
+	if r.nearAt != l.steps { // it is asked for each hungry worker
+		r.nearAt, r.near = l.steps, l.nearest(r, k, before.head.val, before.tail.val)
+	}
+	best := r.near
+	if best == nil || best == w || best.hungerOf() != idle || best.reserved != nil {
+		return false
+	}
+	if _, from, to := l.pick(r, k, best); from == to {
+		return false
+	}
+	l.passed = true
+	l.offer(best)
+	return true
 }
 
 // leaseKind returns what the leases of a stage ask for.

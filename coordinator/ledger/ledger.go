@@ -8,6 +8,7 @@ type Ledger struct {
 	state *State
 	term  Term
 	now   Time
+	steps uint64
 	seed  uint64
 
 	workers  map[WorkerID]*worker
@@ -84,6 +85,7 @@ func (l *Ledger) Step(at Time, seed uint64, e Event) []Effect {
 	l.changed = nil
 	l.now = max(l.now, at) // a new leader's clock may lag the old one's
 	l.seed = seed
+	l.steps++
 	l.expire() // a lease past its deadline is never live, whatever the event
 	l.take(e)
 	l.match()

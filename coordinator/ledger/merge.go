@@ -9,9 +9,28 @@ func (r *run) mergeable(k *work) bool {
 // begun says whether the one batch of a collect stage is leased or done.
 func (k *work) begun() bool { return k.pending.empty() && k.ready.len() == 0 }
 
-// considerMerge looks whether a new output completes a run of neighbours of
-// the same worker that are enough to be merged. A run holds nothing that was
-// merged more often than the new one, so that merges form a tree.
+// Merges are made where the outputs lie: of neighbours that one worker holds, as
+// long as that keeps them few. Outputs of several workers are merged together,
+// by the one that holds most of them, when a collect would have to fetch too
+// many otherwise, or when the ledger would have to remember too many.
+const (
+	mixCollected = 8  // times MergeFanIn outputs of a stage that is collected
+	mixResult    = 64 // the same of a result, which is only read
+)
+
+// mixes says whether outputs of several workers are merged together while a
+// stage runs.
+func (l *Ledger) mixes(r *run, k *work) bool {
+	many := mixCollected
+	if k.index == r.job.last() {
+		many = mixResult
+	}
+	return k.stage.outputs > many*l.cfg.MergeFanIn
+}
+
+// considerMerge looks whether a new output completes a run of neighbours that
+// are enough to be merged. A run holds nothing that was merged more often than
+// the new one, so that merges form a tree.
 func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 	if !r.mergeable(k) || k.stage.outputs <= l.cfg.MergeFanIn || r.job.state != StateRunning {
 		return
@@ -19,8 +38,9 @@ func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 	if k.index < r.job.last() && r.stages[k.index+1].begun() {
 		return
 	}
+	mixed := l.mixes(r, k)
 	joins := func(x *entry) bool {
-		return x.out.ID == "" || x.level <= e.level && l.free(x, e.out.Worker) && x.out.Bytes < l.cfg.MergeInputBytes
+		return x.out.ID == "" || x.level <= e.level && l.free(x, e.out.Worker, mixed) && x.out.Bytes < l.cfg.MergeInputBytes
 	}
 	if !joins(e) {
 		return
@@ -50,9 +70,10 @@ func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 	}
 }
 
-// free says whether an output is a worker's, and nobody has plans with it.
-func (l *Ledger) free(e *entry, w WorkerID) bool {
-	return !e.busy() && e.out.Worker == w
+// free says whether an output is a worker's, or it does not matter whose, and
+// nobody has plans with it.
+func (l *Ledger) free(e *entry, w WorkerID, mixed bool) bool {
+	return !e.busy() && (mixed || e.out.Worker == w)
 }
 
 // busy says whether somebody has plans with an output.
@@ -61,7 +82,7 @@ func (e *entry) busy() bool {
 }
 
 // merge makes a batch that merges neighbouring entries, for the worker that
-// holds them.
+// holds most of them.
 func (l *Ledger) merge(r *run, k *work, first, last *entry) {
 	for first.out.ID == "" {
 		first = first.place.next.val
@@ -69,8 +90,8 @@ func (l *Ledger) merge(r *run, k *work, first, last *entry) {
 	for last.out.ID == "" {
 		last = last.place.prev.val
 	}
-	w := l.workers[first.out.Worker]
-	if w == nil || !w.able() || r.closing {
+	w := l.nearest(r, k, first, last)
+	if w == nil || r.closing {
 		return
 	}
 	r.lastBatch++
@@ -79,6 +100,26 @@ func (l *Ledger) merge(r *run, k *work, first, last *entry) {
 	l.addBatch(b)
 	l.relist(r) // the collect must wait
 	l.enqueueMerge(b)
+}
+
+// nearest returns the worker that holds the most bytes of outputs from one entry
+// to another, of those that may be given leases of a stage; nil when there is
+// none.
+func (l *Ledger) nearest(r *run, k *work, first, last *entry) *worker {
+	var best *worker
+	var most int64
+	bytes := map[WorkerID]int64{}
+	for e := first; ; e = e.place.next.val {
+		if id := e.out.Worker; e.out.ID != "" {
+			bytes[id] += e.out.Bytes + 1
+			if w := l.workers[id]; bytes[id] > most && w != nil && w.able() && l.allows(r, k, w.class) {
+				best, most = w, bytes[id]
+			}
+		}
+		if e == last {
+			return best
+		}
+	}
 }
 
 // take pins the inputs of a merge.
@@ -146,7 +187,7 @@ func (l *Ledger) offerMerges(w *worker) {
 		return
 	}
 	for e := range held.all() {
-		if r := l.runs[e.job.id]; r != nil && !e.busy() && r.job.state == StateRunning {
+		if r := l.runs[e.job.id]; r != nil && e.stage >= 0 && !e.busy() && r.job.state == StateRunning {
 			l.considerMerge(r, &r.stages[e.stage], e)
 		}
 	}
@@ -163,12 +204,16 @@ func (l *Ledger) gather(r *run) {
 	if !r.mergeable(before) || r.merging > 0 || before.stage.outputs <= l.cfg.MergeFanIn {
 		return
 	}
-	l.mergeRuns(r, before)
+	l.mergeRuns(r, before, false)
+	if r.merging == 0 {
+		l.mergeRuns(r, before, true)
+	}
 }
 
-// mergeRuns merges every run of neighbours that one worker holds. Short runs
-// are not worth a lease.
-func (l *Ledger) mergeRuns(r *run, k *work) {
+// mergeRuns merges every run of neighbours that one worker holds, or that
+// several hold. Short runs are not worth a lease, and large outputs of others
+// not the way.
+func (l *Ledger) mergeRuns(r *run, k *work, mixed bool) {
 	least := max(l.cfg.MergeFanIn/8, 2)
 	var first, last *entry
 	n := 0
@@ -176,14 +221,14 @@ func (l *Ledger) mergeRuns(r *run, k *work) {
 		switch {
 		case e.out.ID == "":
 			continue
-		case n > 0 && n < l.cfg.MergeFanIn && l.free(e, first.out.Worker):
+		case n > 0 && n < l.cfg.MergeFanIn && l.free(e, first.out.Worker, mixed) && !(mixed && e.out.Bytes >= l.cfg.MergeInputBytes):
 			last, n = e, n+1
 			continue
 		case n >= least:
 			l.merge(r, k, first, last)
 		}
 		first, last, n = e, e, 1
-		if e.busy() {
+		if e.busy() || mixed && e.out.Bytes >= l.cfg.MergeInputBytes {
 			n = 0
 		}
 	}
@@ -205,9 +250,9 @@ func (l *Ledger) mergeFailed(b *batch, class OutcomeClass, failure []byte) {
 	l.answerOutcome(b, true)
 	b.spent++
 	switch {
-	case class == OutcomeInputGone: // as workers say it that know no missing outputs
+	case class == OutcomeInputGone: // what it holds itself is not there
 		for _, e := range b.inputs {
-			if e.out.ID != "" {
+			if e.out.ID != "" && e.out.Worker == b.worker.id {
 				l.lose(e)
 			}
 		}
@@ -236,7 +281,7 @@ func (l *Ledger) adoptMerge(r *run, k *work, w *worker, x *Lease) *batch {
 		return nil
 	}
 	for _, e := range run {
-		if e.out.ID != "" && !l.free(e, w.id) {
+		if e.out.ID != "" && e.busy() {
 			return nil
 		}
 	}

@@ -35,6 +35,8 @@ type run struct {
 	reserved  *worker
 	reading   *reading // the client that reads the result
 	crowded   bool     // too much of the result is not read
+	near      *worker  // holds the most of what the collect reads
+	nearAt    uint64   // the step in which that was found
 	refused   int64    // bytes of the largest batch that a worker had no room for
 	pleas     int      // how often it was heard
 	pleading  bool     // in Ledger.pleas

@@ -1222,8 +1222,7 @@ type OutputRef struct {
 	Bytes int64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Its records.
 	Records int64 `protobuf:"varint,5,opt,name=records,proto3" json:"records,omitempty"`
-	// The path, where kind is a file for the sink, or where the file system is
-	// shared.
+	// The path, where kind is a file for the sink.
 	Path string `protobuf:"bytes,6,opt,name=path,proto3" json:"path,omitempty"`
 	// The job that it belongs to.
 	Job uint64 `protobuf:"varint,7,opt,name=job,proto3" json:"job,omitempty"`

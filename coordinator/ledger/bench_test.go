@@ -88,7 +88,7 @@ func (m *mill) turn() {
 // BenchmarkStep measures a batch's whole way through the ledger: granted,
 // done, committed, and credit for the next one.
 func BenchmarkStep(b *testing.B) {
-	for _, workers := range []int{1, 1000} {
+	for _, workers := range []int{1, 1000, 10_000} {
 		for _, pending := range []int64{100, 1_000_000} {
 			b.Run(fmt.Sprintf("workers=%d/pending=%d", workers, pending), func(b *testing.B) {
 				b.ReportAllocs()

@@ -60,7 +60,7 @@ name (CN).`,
 	flags.SortFlags = false
 	flags.StringVar(&o.name, "name", "", "make one certificate with this `name`")
 	flags.StringArrayVar(&o.roles, "role", nil, "what it is for, any number of: "+strings.Join(roles, ", "))
-	flags.StringArrayVar(&o.hosts, "host", nil, "a host's name or `address` to have in it, for clients that insist")
+	flags.StringArrayVar(&o.hosts, "host", nil, "a host's name or `address` to have in it too, for clients that look at it")
 	flags.Var(&value{kind: "time", parse: func(s string) (err error) {
 		o.valid, err = api.ParseDuration(s)
 		if err == nil && o.valid <= 0 {
@@ -152,8 +152,22 @@ func (m *maker) certificate(name string, roles ...string) {
 	for i, role := range roles {
 		each[i] = identity.Role(role)
 	}
-	_, m.err = identity.Issue(m.folder, name, each, m.options.hosts, m.options.valid)
+	_, m.err = identity.Issue(m.folder, name, each, m.hosts(name, each), m.options.valid)
 	m.made = append(m.made, name+".crt", name+".key")
+}
+
+// hosts are the names that a server's certificate has, for clients that look at
+// them, as ours do not: its own, by which it can be called anywhere, and this
+// machine's.
+func (m *maker) hosts(name string, each []identity.Role) []string {
+	if !slices.Contains(each, identity.Coordinator) && !slices.Contains(each, identity.Worker) {
+		return m.options.hosts
+	}
+	hosts := append(slices.Clone(m.options.hosts), name, "localhost", "127.0.0.1", "::1")
+	if host, err := os.Hostname(); err == nil && !slices.Contains(hosts, host) {
+		hosts = append(hosts, host)
+	}
+	return hosts
 }
 
 func (m *maker) gossipKey() {

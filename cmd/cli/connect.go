@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/api/dataplane"
@@ -49,20 +48,18 @@ type link struct {
 
 // connect makes a link. Nothing is sent yet.
 func (a *app) connect(o *clientOptions) (*link, error) {
-	var toServer, toWorkers *tls.Config
+	options := []grpc.DialOption{
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectWithin}),
+		grpc.WithUserAgent("millrace/" + version().Version),
+	}
+	var toWorkers *tls.Config
 	if o.tls.Set() {
 		keeper, err := identity.Open(o.tls)
 		if err != nil {
 			return nil, usage("%w", err)
 		}
-		toServer, toWorkers = keeper.Client(identity.Coordinator), keeper.Client(identity.Worker)
-	}
-	options := []grpc.DialOption{
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectWithin}),
-		grpc.WithUserAgent("millrace/" + version().Version),
-	}
-	if toServer != nil {
-		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(toServer)))
+		toWorkers = keeper.Client(identity.Worker)
+		options = append(options, grpc.WithTransportCredentials(keeper.ClientCredentials(identity.Coordinator)))
 	}
 	client, err := api.Dial(o.server, options...)
 	if err != nil {

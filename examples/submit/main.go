@@ -1,8 +1,7 @@
-// Command submit runs a job as a client does: it submits, watches, and reads the
-// result, over the same service for jobs as in a cluster. The coordinator and its
-// one worker are in this process here.
+// Command submit runs a job as a client of a cluster does: it submits, watches,
+// and reads the result. The files are read by the workers, where they are.
 //
-//	go run ./examples/submit examples/wordcount/*.txt
+//	go run ./examples/submit 127.0.0.1:7400 examples/wordcount/*.txt
 package main
 
 import (
@@ -10,32 +9,37 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
-	"github.com/millrace/millrace/cmd/cli/embedded"
 )
 
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: submit HOST:PORT file…")
+		os.Exit(2)
+	}
+	if err := run(context.Background(), os.Args[1], os.Args[2:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// run counts the words of each file.
-func run(ctx context.Context, files []string, to io.Writer) error {
-	folder, err := embedded.MakeFolder("")
+// run counts the words of each file on the cluster whose coordinator is at
+// server.
+func run(ctx context.Context, server string, files []string, to io.Writer) error {
+	client, err := api.Dial(server)
 	if err != nil {
 		return err
 	}
-	defer folder.Remove()
-	cluster, err := embedded.Start(embedded.Config{Slots: 2, MemoryBytes: 256 << 20, Folder: folder.Path})
-	if err != nil {
-		return err
+	defer client.Close()
+	for i, file := range files {
+		if files[i], err = filepath.Abs(file); err != nil {
+			return err
+		}
 	}
-	defer cluster.Close()
-	return count(ctx, cluster.Client, files, to)
+	return count(ctx, client, files, to)
 }
 
 // count is the same for any coordinator that a client leads to.
@@ -49,18 +53,18 @@ func count(ctx context.Context, client *api.Client, files []string, to io.Writer
 	if err != nil {
 		return err
 	}
-	result, err := client.Result(ctx, job.GetId())
-	if err != nil {
-		return err
-	}
-	defer result.Close()
-	if _, err := io.Copy(to, result); err != nil {
-		return err
-	}
 	for job, err = range client.Watch(ctx, job.GetId()) { // until it has ended
 		if err != nil {
 			return err
 		}
+	}
+	result, err := client.Result(ctx, job.GetId())
+	if err != nil {
+		return err // the job's own, if it failed
+	}
+	defer result.Close()
+	if _, err := io.Copy(to, result); err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(to, "%s: %d batches\n", job.GetName(), job.GetStats().GetBatchesDone())
 	return err

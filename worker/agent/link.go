@@ -22,7 +22,7 @@ type link struct {
 	number session.Number
 	cancel context.CancelFunc
 	wake   chan struct{}
-	over   atomic.Bool // it has ended by itself
+	open   atomic.Bool // it stands, as far as gRPC knows
 
 	mu      sync.Mutex
 	message session.Message
@@ -33,7 +33,7 @@ type link struct {
 
 // connect opens a stream for a session, in place of the one before.
 func (a *Agent) connect(ctx context.Context, number session.Number) {
-	if a.link != nil && !a.link.over.Load() && a.config.Renew != nil {
+	if a.link != nil && a.link.open.Load() && a.config.Renew != nil {
 		a.config.Renew()
 	}
 	a.disconnect()
@@ -45,7 +45,7 @@ func (a *Agent) connect(ctx context.Context, number session.Number) {
 		defer a.workers.Done()
 		defer cancel()
 		err := a.serve(ctx, l)
-		l.over.Store(true)
+		l.open.Store(false)
 		a.post(event{machine: ended(number, err), session: number, broken: err})
 	}()
 }
@@ -99,6 +99,7 @@ func (a *Agent) serve(ctx context.Context, l *link) error {
 	if err != nil {
 		return err
 	}
+	l.open.Store(true)
 	a.post(event{machine: session.Opened{Session: l.number}})
 	written := make(chan error, 1)
 	go func() { written <- a.write(ctx, l, stream) }()

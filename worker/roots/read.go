@@ -15,17 +15,24 @@ func (r *Roots) Open(path string) (*os.File, error) {
 	if r.Plain() {
 		return os.Open(path)
 	}
+	return reach(r, path, (*os.Root).Open)
+}
+
+// reach does something at a path: as it is written, if that has no link or only
+// some that stay below its root, and else where its links lead.
+func reach[T any](r *Roots, path string, do func(*os.Root, string) (T, error)) (T, error) {
 	if at, ok := r.lexically(path); ok {
-		if file, err := at.dir.Open(at.rel); err == nil {
-			return file, nil // without a link, or with one that stays below
+		if done, err := do(at.dir, at.rel); err == nil {
+			return done, nil
 		}
 	}
 	at, err := r.find(path)
 	if err != nil {
-		return nil, err
+		var none T
+		return none, err
 	}
-	file, err := at.dir.Open(at.rel)
-	return file, named(err, path)
+	done, err := do(at.dir, at.rel)
+	return done, named(err, path)
 }
 
 // Stat tells of a file or folder, following links.
@@ -36,12 +43,7 @@ func (r *Roots) Stat(path string) (fs.FileInfo, error) {
 	if r.Plain() {
 		return os.Stat(path)
 	}
-	at, err := r.find(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := at.dir.Stat(at.rel)
-	return info, named(err, path)
+	return reach(r, path, (*os.Root).Stat)
 }
 
 // Lstat tells of a path itself, be it a link.
@@ -80,10 +82,5 @@ func (r *Roots) ReadFile(path string) ([]byte, error) {
 	if r.Plain() {
 		return os.ReadFile(path)
 	}
-	at, err := r.find(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := at.dir.ReadFile(at.rel)
-	return data, named(err, path)
+	return reach(r, path, (*os.Root).ReadFile)
 }

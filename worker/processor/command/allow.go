@@ -15,6 +15,10 @@ const Any = "*"
 // Allowed are the programs that jobs may run: as jobs write them, so that a bare
 // name is one that the worker finds on its own PATH, and not a path. None when
 // it is empty.
+//
+// A program that is allowed may do whatever the worker's user may: read files
+// beside the worker's data folders, for instance, that its arguments name. The
+// folders bind what Millrace itself opens.
 type Allowed []string
 
 // Program is what a step runs, as its job writes it: the first word of its

@@ -115,7 +115,7 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 			return unfit
 		}
 		if bytes > w.room {
-			r.refused = max(r.refused, bytes)
+			r.refusedRoom = max(r.refusedRoom, w.room+1)
 			return unfit
 		}
 	}
@@ -303,19 +303,34 @@ func (l *Ledger) grant(b *batch, w *worker) {
 	l.relist(r)
 	l.emit(Grant{w.id, w.session, l.leaseOf(b)})
 	l.change(r)
-	l.askRefused(r, w)
+	l.askRefused(r)
 }
 
 // askRefused has those asked again who had no room for a batch of a job, when
-// its next one is smaller.
-func (l *Ledger) askRefused(r *run, w *worker) {
-	if r.refused == 0 || !r.listed {
+// its next one may fit. That is looked at by the largest room of them, so that
+// nobody is asked in vain after each grant.
+func (l *Ledger) askRefused(r *run) {
+	if r.refusedRoom == 0 || !r.listed {
 		return
 	}
 	k := r.current()
-	if _, from, to := l.pick(r, k, w); from < to && l.bytesOf(r, k, from, to) < r.refused {
-		r.refused, l.looking = 0, true
+	from, end, cut := k.pending.first()
+	if k.ready.len() > 0 || cut && l.leastBytes(r, k, from, end) < r.refusedRoom {
+		r.refusedRoom, l.looking = 0, true
 	}
+}
+
+// leastBytes returns how few bytes the batch may have that is cut at the start
+// of a pending interval, for whoever has little room.
+func (l *Ledger) leastBytes(r *run, k *work, from, end Position) int64 {
+	y := r.job.layout
+	switch {
+	case k.index != 0:
+		return l.bytesOf(r, k, from, end)
+	case y.pieces != nil:
+		return y.sizeOf(from, min(y.next(from), end))
+	}
+	return y.sizeOf(from, y.late(from, end, 1, 1))
 }
 
 // hand makes a worker the holder of a batch's lease.

@@ -22,27 +22,27 @@ type run struct {
 	commit   work
 	stages   []work
 
-	batches   map[BatchID]*batch
-	all       list[*batch]
-	lastBatch BatchID
-	leases    int   // live
-	merging   int   // merge batches that are not over
-	failing   int   // failures proposed and not committed
-	skipping  int64 // records skipped by outcomes that are not committed
-	blocked   bool  // a merge waits for the job to be served again
-	overQuota bool  // in its user's list of those
-	ended     bool  // its end was told
-	reserved  *worker
-	reading   *reading // the client that reads the result
-	crowded   bool     // too much of the result is not read
-	near      *worker  // holds the most of what the collect reads
-	nearAt    uint64   // the step in which that was found
-	refused   int64    // bytes of the largest batch that a worker had no room for
-	pleas     int      // how often it was heard
-	pleading  bool     // in Ledger.pleas
-	remaking  bool     // lost parts of a kept result were proposed to be made again
-	missed    int64    // how often outputs could not be had
-	refiled   int      // how often all files of the sink were made again
+	batches     map[BatchID]*batch
+	all         list[*batch]
+	lastBatch   BatchID
+	leases      int   // live
+	merging     int   // merge batches that are not over
+	failing     int   // failures proposed and not committed
+	skipping    int64 // records skipped by outcomes that are not committed
+	blocked     bool  // a merge waits for the job to be served again
+	overQuota   bool  // in its user's list of those
+	ended       bool  // its end was told
+	reserved    *worker
+	reading     *reading // the client that reads the result
+	crowded     bool     // too much of the result is not read
+	near        *worker  // holds the most of what the collect reads
+	nearAt      uint64   // the step in which that was found
+	refusedRoom int64    // more than the room of all workers that had too little for a batch
+	pleas       int      // how often it was heard
+	pleading    bool     // in Ledger.pleas
+	remaking    bool     // lost parts of a kept result were proposed to be made again
+	missed      int64    // how often outputs could not be had
+	refiled     int      // how often all files of the sink were made again
 }
 
 // band is all jobs of one priority.

@@ -21,34 +21,27 @@ type session struct {
 	box    *outbox.Box
 	said   introduction
 
-	out   *pb.SessionResponse // gathers until the owner's next flush
-	known map[contextKey]struct{}
-	left  bool             // the worker has said that it leaves
-	holds int              // copies of results that are being made of what it holds
-	held  []*pb.OutcomeAck // acknowledgements that wait for them
-}
-
-// contextKey names a context that a session's worker was given.
-type contextKey struct {
-	job    ledger.JobID
-	digest string
+	out   *pb.SessionResponse         // gathers until the owner's next flush
+	known map[*pb.JobContext]struct{} // contexts that its worker was given
+	left  bool                        // the worker has said that it leaves
+	holds int                         // copies of results that are being made of what it holds
+	held  []*pb.OutcomeAck            // acknowledgements that wait for them
 }
 
 // learn says whether a context must be sent, and that it will be.
 func (s *session) learn(c *pb.JobContext) bool {
-	key := contextKey{ledger.JobID(c.GetJob()), c.GetDigest()}
-	if _, ok := s.known[key]; ok {
+	if _, ok := s.known[c]; ok {
 		return false
 	}
-	s.known[key] = struct{}{}
+	s.known[c] = struct{}{}
 	return true
 }
 
 // unlearn forgets a job's contexts, as the worker does.
 func (s *session) unlearn(id ledger.JobID) {
-	for key := range s.known {
-		if key.job == id {
-			delete(s.known, key)
+	for c := range s.known {
+		if ledger.JobID(c.GetJob()) == id {
+			delete(s.known, c)
 		}
 	}
 }
@@ -73,7 +66,7 @@ func (c *Coordinator) session(ctx context.Context, stream sessionStream) error {
 	attach := wire.Attached(first.GetAttach())
 	s := &session{
 		worker: attach.Worker, number: attach.Session, end: cancel,
-		box: outbox.New(c.config.SessionQueue), known: make(map[contextKey]struct{}),
+		box: outbox.New(c.config.SessionQueue), known: make(map[*pb.JobContext]struct{}),
 		said: introduced(first.GetAttach(), peerOf(ctx)),
 	}
 	jobs := first.GetAttach().GetJobs()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -14,6 +15,7 @@ var errStopping = errors.New("the coordinator is stopping")
 // started has ended: streams that are open get UNAVAILABLE, and gossip hears
 // that it left. It is called once.
 func (s *Server) Run(ctx context.Context) error {
+	defer runtime.KeepAlive(ballast())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))

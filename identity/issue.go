@@ -30,6 +30,11 @@ const (
 // that differ.
 const backdate = time.Hour
 
+// sameEnd is how much longer than its CA's a certificate's validity may be
+// asked for, and ends with it: both were made valid for as long, one after the
+// other.
+const sameEnd = 24 * time.Hour
+
 // MakeCA writes a new certificate authority into the folder dir, which is made
 // if need be: ca.crt, for everybody, and ca.key, for whoever issues
 // certificates. It replaces nothing.
@@ -72,6 +77,9 @@ func sign(dir string, c *x509.Certificate) (Files, error) {
 	ca, err := tls.LoadX509KeyPair(f.CA, filepath.Join(dir, caKey))
 	if err != nil {
 		return Files{}, fmt.Errorf("the CA in %s: %w", dir, err)
+	}
+	if over := c.NotAfter.Sub(ca.Leaf.NotAfter); 0 < over && over < sameEnd {
+		c.NotAfter = ca.Leaf.NotAfter
 	}
 	if c.NotAfter.After(ca.Leaf.NotAfter) {
 		return Files{}, fmt.Errorf("the certificate of %q would outlive the CA in %s, which ends at %s: make it valid for less",

@@ -74,6 +74,16 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A CA and its certificates can be made for the same time, one after the other.
+func TestCertificatesEndWithTheirCA(t *testing.T) {
+	dir := authority(t)
+	f, err := Issue(dir, "w", []Role{Worker}, nil, 2*year)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, f)
+}
+
 func TestHostsAreForOthers(t *testing.T) {
 	dir := authority(t)
 	f, err := Issue(dir, "c", []Role{Coordinator}, []string{"mill.example", "10.0.0.1", "::1"}, year)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,6 +28,7 @@ var errLeft = errors.New("the worker has left")
 // it for good, which is the error then, or until ctx ends, which stops
 // everything at once, and whose cause is the error then. It is called once.
 func (s *Server) Run(parent context.Context) error {
+	defer runtime.KeepAlive(s.config.ballast())
 	ctx, stop := context.WithCancelCause(parent)
 	defer stop(nil)
 	helping, stopHelping := context.WithCancel(context.WithoutCancel(ctx))

@@ -73,7 +73,7 @@ func (c *Cluster) Alive() context.Context { return c.alive }
 
 // Start starts both. They run until Close.
 func Start(config Config) (*Cluster, error) {
-	boss, err := coordinator.New(coordinator.Config{Logger: config.Logger})
+	boss, err := coordinator.New(coordinator.Config{Logger: config.Logger, LoneWorker: true})
 	if err != nil {
 		return nil, err
 	}

@@ -48,9 +48,9 @@ can't lease batches, and only an operator's can drain and cordon. Its name is
 the user whose jobs and quota count. Servers are known by their role, not by the
 name of their host, since addresses change.
 
-For a cluster of importance use the authority that you have: the roles are the
-organizational units (OU) of a certificate's subject, its name is the common
-name (CN).`,
+For a cluster of importance use the authority that you have: the roles are
+organizational units (OU) of a certificate's subject, millrace:worker and so on,
+its name is the common name (CN).`,
 		Example: `  millrace certs pki
   millrace certs pki --name anna --role client --role operator
   millrace certs pki --name rack7-3 --role worker --valid 30d`,

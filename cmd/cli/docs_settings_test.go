@@ -19,6 +19,7 @@ var settingsFolders = map[string]string{
 	"coordinator": "coordinator", "ledger": "coordinator/ledger", "wire": "coordinator/wire",
 	"session": "worker/session", "agent": "worker/agent", "attempt": "worker/attempt",
 	"planner": "worker/planner", "source": "worker/source", "sorted": "worker/exchange/sorted",
+	"fleet": "fleet", "identity": "identity", "dataplane": "api/dataplane", "flight": "worker/flight",
 	"command": "worker/processor/command", "function": "worker/processor/function",
 }
 
@@ -43,7 +44,7 @@ func TestDocsSettings(t *testing.T) {
 
 // units are what a figure of the table may be followed by.
 var units = map[string]string{
-	"": "1", "ms": "1000000", "s": "1000000000", "d": "86400000000000",
+	"": "1", "ms": "1000000", "s": "1000000000", "min": "60000000000", "h": "3600000000000", "d": "86400000000000",
 	"KiB": "1024", "MiB": "1048576", "GiB": "1073741824", "%": "0.01",
 }
 
@@ -62,7 +63,7 @@ func quantity(t *testing.T, text string) constant.Value {
 func evaluate(t *testing.T, expression string) constant.Value {
 	t.Helper()
 	for unit, nanos := range map[string]string{
-		"time.Millisecond": "1000000", "time.Second": "1000000000", "time.Hour": "3600000000000",
+		"time.Millisecond": "1000000", "time.Second": "1000000000", "time.Minute": "60000000000", "time.Hour": "3600000000000",
 	} {
 		expression = strings.ReplaceAll(expression, unit, nanos)
 	}

@@ -80,7 +80,7 @@ func (r *remote) wait(ctx context.Context, id string) error {
 		return r.gone(alive, id, last.err)
 	}
 	if r.kept && last.job.GetState() == pb.JobState_JOB_STATE_DONE {
-		broken = r.passKept(id)
+		broken = r.pass(id)
 	}
 	r.progress.stop()
 	if alive.Err() != nil {
@@ -99,10 +99,16 @@ func (r *remote) gone(alive context.Context, id string, err error) error {
 	return &failure{status: status}
 }
 
-// passKept reads a kept result, from the workers or through the coordinator, and
-// writes it.
-func (r *remote) passKept(id string) error {
-	result, err := dataplane.Result(r.alive, r.client, r.link.workers, id)
+// pass reads the result, a kept one from the workers or through the coordinator,
+// and writes it.
+func (r *remote) pass(id string) error {
+	var result *api.Result
+	var err error
+	if r.kept {
+		result, err = dataplane.Result(r.alive, r.client, r.link.workers, id)
+	} else {
+		result, err = r.client.Result(r.alive, id)
+	}
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ one.`
 
 func (a *app) resultCommand() *cobra.Command {
 	var asked string
-	var locations bool
+	var locations, quiet bool
 	cmd := &cobra.Command{
 		Use: "result ID", Short: "Read the result of a job", Long: resultLong,
 		Example: `  millrace result k3x9a-7
@@ -37,6 +37,7 @@ func (a *app) resultCommand() *cobra.Command {
 	o := addClientFlags(cmd)
 	cmd.Flags().StringVar(&asked, "output-format", "", "the result's `format`: "+strings.Join(outputFormats, ", "))
 	cmd.Flags().BoolVar(&locations, "locations", false, "list the parts of the result, and where they are, and stop")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no progress while the job is not done")
 	complete(cmd, "output-format", outputFormats...)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if asked != "" && !slices.Contains(outputFormats, asked) {
@@ -46,18 +47,29 @@ func (a *app) resultCommand() *cobra.Command {
 			if locations {
 				return a.locations(cmd.Context(), l, args[0])
 			}
-			return a.result(cmd.Context(), l, args[0], asked)
+			return a.result(cmd.Context(), l, args[0], asked, quiet)
 		})
 	}
 	return cmd
 }
 
-// result reads a result and writes it.
-func (a *app) result(ctx context.Context, l *link, id, asked string) error {
+// result reads a result and writes it. While the job is not done it shows how
+// that goes, as `submit --wait` does.
+func (a *app) result(ctx context.Context, l *link, id, asked string, quiet bool) error {
 	job, err := l.Get(ctx, id)
 	if err != nil {
 		return l.told(ctx, err)
 	}
+	if !api.Ended(job.GetState()) {
+		r := &remote{job: a.jobOnCluster(l, &runOptions{quiet: quiet}), link: l, ask: &submitOptions{}, once: !job.GetKept(), kept: job.GetKept()}
+		r.form = outputForm{asked, terminalWidth(a.stdout) > 0}
+		r.started = job.GetSubmitted().AsTime()
+		return r.wait(ctx, id)
+	}
+	return a.printResult(ctx, l, job, asked)
+}
+
+func (a *app) printResult(ctx context.Context, l *link, job *pb.Job, asked string) error {
 	result, err := l.result(ctx, job)
 	if err != nil {
 		return a.noResult(ctx, l, err)

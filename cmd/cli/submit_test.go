@@ -186,6 +186,28 @@ func TestWatchAsJSON(t *testing.T) {
 	}
 }
 
+// Who asks for a result before it is there waits for it.
+func TestResultIsWaitedFor(t *testing.T) {
+	for _, keep := range []string{"1h", "0"} {
+		c := ofBooks(t)
+		c.fifo("go")
+		id := c.submit("--keep", keep, "--shell", "--command", "cat go; cat", "books/a.txt")
+		c.until(id, running)
+		cmd := c.client("result", id)
+		read := make(chan outcome, 1)
+		go func() { read <- c.finish(cmd) }()
+		c.release("go")
+		c.want(<-read, 0, books["books/a.txt"])
+	}
+}
+
+func TestResultInFiles(t *testing.T) {
+	c := ofBooks(t)
+	id := c.submit("--command", "cat", "--output", "out", "books")
+	c.want(c.ask("watch", "-q", id), 0, "")
+	c.want(c.ask("result", id), 1, "", "files")
+}
+
 func TestLocations(t *testing.T) {
 	c := ofBooks(t)
 	id := c.submit("--command", "cat", "books")

@@ -8,6 +8,7 @@ type served uint8
 const (
 	nothing served = iota // there is none for any worker of its class
 	unfit                 // there may be one for another worker of its class
+	another               // another worker was granted it: look again
 	granted
 )
 
@@ -44,6 +45,9 @@ func (l *Ledger) feed(c *class) {
 			case granted:
 				next = c.hungry[h].head
 			}
+			if next != nil && next.in != &c.hungry[h] { // it was served instead
+				next = c.hungry[h].head
+			}
 			n = next
 		}
 	}
@@ -72,9 +76,12 @@ func (l *Ledger) serve(w *worker) served {
 	best := nothing
 	for _, r := range l.runnable {
 		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
-			if got := l.serveFrom(r, k, w); got == granted {
+			switch l.serveFrom(r, k, w) {
+			case granted:
 				return granted
-			} else if got == unfit {
+			case another:
+				return l.serve(w)
+			case unfit:
 				best = unfit
 			}
 		}
@@ -104,8 +111,10 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 	if from == to {
 		return unfit
 	}
-	if k.index > 0 && l.nearer(r, k, w) {
-		return unfit
+	if k.index > 0 {
+		if best := l.nearer(r, k, w); best != nil && l.serveFrom(r, k, best) == granted {
+			return another
+		}
 	}
 	bytes := l.bytesOf(r, k, from, to)
 	alone := k.lone(from, to) && bytes >= l.cfg.AloneBytes
@@ -134,26 +143,34 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 	return granted
 }
 
-// nearer says whether a collect had better go to another worker, which holds
-// the most of what it reads and has nothing to do. That one is asked then.
-func (l *Ledger) nearer(r *run, k *work, w *worker) bool {
+// nearer returns the worker that had better have a collect than another one: it
+// holds the most of what that reads, has nothing to do, and no other job comes
+// first for it. It is nil when there is none.
+func (l *Ledger) nearer(r *run, k *work, w *worker) *worker {
 	before := &r.job.stages[k.index-1].order
 	if before.head == nil {
-		return false
+		return nil
 	}
 	if r.nearAt != l.steps { // it is asked for each hungry worker
 		r.nearAt, r.near = l.steps, l.nearest(r, k, before.head.val, before.tail.val)
 	}
 	best := r.near
-	if best == nil || best == w || best.hungerOf() != idle || best.reserved != nil {
-		return false
+	if best == nil || best == w || best.hungerOf() != idle || best.reserved != nil || l.firstFor(best) != r {
+		return nil
 	}
-	if _, from, to := l.pick(r, k, best); from == to {
-		return false
+	return best
+}
+
+// firstFor returns the job that a worker is to serve next.
+func (l *Ledger) firstFor(w *worker) *run {
+	for _, r := range l.runnable {
+		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
+			if _, from, to := l.pick(r, k, w); from < to {
+				return r
+			}
+		}
 	}
-	l.passed = true
-	l.offer(best)
-	return true
+	return nil
 }
 
 // leaseKind returns what the leases of a stage ask for.

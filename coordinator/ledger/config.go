@@ -82,6 +82,8 @@ type Config struct {
 	MaxWorkers int
 	// MaxSlots bounds a worker's slots.
 	MaxSlots int
+	// MaxCredit bounds the leases that a worker may ask for ahead.
+	MaxCredit int
 	// MaxLost is how often in a row a batch may be lost with its worker for
 	// nothing, when nobody saw it start.
 	MaxLost int
@@ -109,7 +111,7 @@ func DefaultConfig() Config {
 		ResultWindow: 8, UnreadBytes: 1 << 30,
 		KeepFor: time.Hour, QuarantineAfter: 3, QuarantineMin: time.Second, QuarantineMax: time.Minute,
 		DeadGone: 3 * time.Second,
-		MaxJobs:  10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxLost: 3,
+		MaxJobs:  10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
 	}
 }
 
@@ -154,6 +156,7 @@ func (c Config) Check() error {
 	check(c.DeadGone > 0 && c.DeadGone <= c.WorkerGone,
 		"DeadGone is %v: it must be positive, and at most WorkerGone (%v)", c.DeadGone, c.WorkerGone)
 	check(c.MaxJobs > 0 && c.KeepJobs >= 0, "MaxJobs, KeepJobs are %d, %d: they must be positive", c.MaxJobs, c.KeepJobs)
+	check(c.MaxCredit >= c.MaxSlots, "MaxCredit is %d: it must be at least MaxSlots (%d)", c.MaxCredit, c.MaxSlots)
 	check(c.MaxWorkers > 0 && c.MaxSlots > 0, "MaxWorkers, MaxSlots are %d, %d: they must be positive", c.MaxWorkers, c.MaxSlots)
 	check(c.MaxLost > 0, "MaxLost is %d: it must be positive", c.MaxLost)
 	return errors.Join(faults...)

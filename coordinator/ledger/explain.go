@@ -48,6 +48,9 @@ const (
 	WaitCredit                      // N of M workers have no credit: they are busy
 	WaitReader                      // N outputs wait for the reader, and M batches are under way
 	WaitRest                        // a lone batch waits for a worker to be idle
+	WaitBlind                       // N of M workers do not find its input
+	WaitUnreached                   // N of M workers do not reach an output that it reads
+	WaitRerun                       // N batches run again, or have, since their outputs were lost
 	waitKinds
 )
 
@@ -94,6 +97,12 @@ func (x Wait) String() string {
 		return fmt.Sprintf("%d of %d workers are in quarantine: they failed all that they got", x.N, x.M)
 	case WaitBlamed:
 		return fmt.Sprintf("%d of %d workers have failed the batch, and leave it to others", x.N, x.M)
+	case WaitBlind:
+		return fmt.Sprintf("%d of %d workers do not find its input, and leave it to others", x.N, x.M)
+	case WaitUnreached:
+		return fmt.Sprintf("%d of %d workers do not reach an output that it reads, and leave it to others", x.N, x.M)
+	case WaitRerun:
+		return fmt.Sprintf("%d batches run again, or have: their outputs were lost with their workers", x.N)
 	case WaitCredit:
 		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
 	case WaitReader:
@@ -119,10 +128,13 @@ func (l *Ledger) Explain(id JobID, at Time) []Wait {
 		return nil
 	}
 	waits = l.explainStage(r, k, at)
-	if !r.grantable(k) {
-		return waits
+	if r.grantable(k) {
+		waits = append(waits, l.explainWorkers(r, k)...)
 	}
-	return append(waits, l.explainWorkers(r, k)...)
+	if n := r.job.rerun; n > 0 && len(waits) > 0 {
+		waits = append(waits, Wait{Kind: WaitRerun, N: int(n)})
+	}
+	return waits
 }
 
 // explainJob returns what keeps a job from being served at all.
@@ -248,10 +260,23 @@ func (l *Ledger) excuse(r *run, k *work, w *worker) (WaitKind, bool) {
 	case w.hungry.in == nil:
 		return WaitCredit, true
 	case from == to:
-		return WaitBlamed, true
+		return k.grudge(w), true
 	default:
 		return WaitCredit, w.leases.n > 0 && l.bytesOf(r, k, from, to) > w.room
 	}
+}
+
+// grudge returns why a worker leaves all batches of a stage to others.
+func (k *work) grudge(w *worker) WaitKind {
+	for _, b := range k.ready.from(0) {
+		switch f, _ := k.stage.failed.get(b.from); {
+		case f != nil && slices.Contains(f.gone, w.id):
+			return WaitBlind
+		case slices.Contains(b.unreached, w.id):
+			return WaitUnreached
+		}
+	}
+	return WaitBlamed
 }
 
 // lacking counts workers that lack the same.

@@ -270,8 +270,13 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 			able += c.able
 		}
 	}
-	for i, id := range not {
-		if w := l.workers[id]; w != nil && w.able() && l.allows(r, k, w.class) && !slices.Contains(not[:i], id) {
+	if able > len(not) {
+		return true
+	}
+	counted := make(map[WorkerID]bool, len(not)) // some are named twice
+	for _, id := range not {
+		if w := l.workers[id]; !counted[id] && w != nil && w.able() && l.allows(r, k, w.class) {
+			counted[id] = true
 			able--
 		}
 	}

@@ -206,14 +206,18 @@ func (l *Ledger) of(id WorkerID, session SessionID) *worker {
 	return nil
 }
 
+// maxRoom bounds the bytes of input that a worker may be given at a time: a
+// figure that sums can't overflow.
+const maxRoom = 1 << 60
+
 func (l *Ledger) creditGranted(e CreditGranted) {
 	w := l.of(e.Worker, e.Session)
 	if w == nil {
 		return
 	}
 	l.heard(w)
-	w.credit += int64(e.Batches)
-	w.room += max(e.Bytes, 0)
+	w.credit = min(w.credit+int64(e.Batches), int64(l.cfg.MaxCredit))
+	w.room = min(w.room+max(e.Bytes, 0), maxRoom)
 	if l.cfg.Bug.has(BugLostWakeup) {
 		l.seat(w)
 		return

@@ -13,10 +13,10 @@ import (
 	"github.com/millrace/millrace/api"
 )
 
-const joinLong = `Submit a job of one batch to a coordinator without workers, start a worker, and
-tell how long it takes from the start of its process until the batch runs. In
-this time the worker joins by gossip, attaches, makes the plan (its first lease),
-and gets the batch (its second).`
+const joinLong = `Submit a job of one batch to a coordinator without workers, start a worker,
+and tell how long it takes from the start of its process until the batch runs.
+In this time the worker joins by gossip, attaches, makes the plan (its first
+lease), and gets the batch (its second).`
 
 // joinFigures are what `bench join` tells, in milliseconds.
 type joinFigures struct {

@@ -20,8 +20,8 @@ import (
 	"github.com/millrace/millrace/worker/agent"
 )
 
-const sessionsLong = `Attach so many workers to one coordinator, each with a connection and a session of
-its own, in a few processes, and tell what they cost it.
+const sessionsLong = `Attach so many workers to one coordinator, each with a connection and a session
+of its own, in a few processes, and tell what they cost it.
 
 idle_cpu_percent         the coordinator's, of a core, while nothing happens
 memory_per_session_bytes by which the coordinator grew, for each

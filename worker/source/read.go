@@ -70,14 +70,15 @@ func (r *Reader) Parts(splits []*pb.Split) []processor.Part {
 func (r *Reader) part(s *pb.Split) processor.Part {
 	f := s.GetSource()
 	p := processor.Part{
-		File: func() (*os.File, error) { return r.options.Roots.Open(f.GetPath()) },
-		Real: func() (string, error) { return r.options.Roots.Real(f.GetPath()) },
 		Name: f.GetPath(), Offset: s.GetFrom(), Bytes: splitBytes(s),
 		Whole: s.GetFrom() == 0 && s.GetTo() >= f.GetExtent(), ToRow: -1,
 	}
+	if f.GetUnit() != pb.Unit_UNIT_RECORDS {
+		p.File = func() (*os.File, error) { return r.options.Roots.Open(f.GetPath()) }
+		p.Real = func() (string, error) { return r.options.Roots.Real(f.GetPath()) }
+	}
 	switch {
 	case f.GetUnit() == pb.Unit_UNIT_RECORDS:
-		p.File, p.Real = nil, nil
 		p.Open = func(context.Context) (io.ReadCloser, error) { return r.openInline(s), nil }
 	case r.format == pb.Format_FORMAT_PARQUET:
 		p.Path, p.FromRow = f.GetPath(), s.GetFrom()

@@ -128,6 +128,9 @@ func called(err error) error {
 
 // explain finds the class of an error.
 func (e *env) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	var p *sorted.Panic
 	if errors.As(err, &p) {
 		return e.panicked(p.Value, p.Stack)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/wire"
@@ -147,11 +148,18 @@ func (o *owner) jobEnded(e ledger.JobEnded) {
 		return
 	}
 	j, told := o.job(e.Job), wire.Job(view, o.c.names.name(e.Job))
-	j.expires, j.rests = view.Expires, view.Kept && view.State == ledger.StateDone
-	o.logger.Info("job ended", "job", j.name, "state", told.GetState().String(),
+	what := "job ended"
+	switch {
+	case view.Remake != "":
+		what = "result not made again"
+	case j.rests:
+		what = "result made again"
+	}
+	o.logger.Info(what, "job", j.name, "state", api.ShortName(told.GetState()),
 		"batches", told.GetStats().GetBatchesDone(), "retries", told.GetStats().GetRetries(),
 		"elapsed", told.GetStats().GetElapsed().AsDuration().Round(time.Millisecond),
-		"failure", told.GetFailure().GetMessage())
+		"failure", or(told.GetFailure().GetMessage(), view.Remake))
+	j.expires, j.rests = view.Expires, view.Kept && view.State == ledger.StateDone
 	j.ended(told)
 	o.shelve(e.Job)
 }

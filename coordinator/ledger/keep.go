@@ -85,6 +85,23 @@ func (l *Ledger) remake(r *run) {
 	}
 }
 
+// loseDead gives up the outputs of a kept result that dead workers hold, when
+// nothing else of it is left to do: the job is not done without them.
+func (l *Ledger) loseDead(k *work) {
+	r := k.run
+	if !r.job.settings.Keep || k.index < 0 || k.index != r.job.last() || r.job.toFiles() || !k.begun() {
+		return
+	}
+	for e := range k.stage.order.all() {
+		if e.out.ID == "" {
+			continue
+		}
+		if w := l.workers[e.out.Worker]; w != nil && w.dead {
+			l.lose(e)
+		}
+	}
+}
+
 // settleRemake ends the attempt to make lost parts of a kept result again: the
 // job is done as it was before, with what is left of its result.
 func (s *State) settleRemake(j *job, f *JobClosed) {

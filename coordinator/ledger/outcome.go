@@ -79,6 +79,7 @@ func (l *Ledger) done(w *worker, b *batch, o *Outcome) {
 	if b.kind == LeaseProcess {
 		b.work.learn(w, b.to-b.from, o.Elapsed)
 	}
+	l.loseDead(b.work)
 	l.propose(doneFact(b, w, o, l.now))
 	if l.cfg.Bug.has(BugEarlyAck) {
 		l.emit(Ack{w.id, w.session, o.Fence})

@@ -25,6 +25,9 @@ func TestWhichResultsAreKept(t *testing.T) {
 		"files":                   {&pb.SubmitJobRequest{Spec: files, KeepFor: durationpb.New(time.Minute)}, false, time.Minute},
 		"a plan":                  {&pb.SubmitJobRequest{PlanOnly: true}, false, 0},
 	} {
+		if c.r.Spec == nil {
+			c.r.Spec = &pb.JobSpec{}
+		}
 		s := Submission(1, c.r, "somebody").Settings
 		if s.Keep != c.keep || s.KeepFor != c.long || s.User != "somebody" {
 			t.Errorf("%s: kept %v for %v, of %q", what, s.Keep, s.KeepFor, s.User)

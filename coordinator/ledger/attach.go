@@ -37,6 +37,7 @@ func (l *Ledger) workerAttached(e *WorkerAttached) {
 			l.lost(b) // the grant did not arrive, or the worker has crashed
 		}
 	}
+	l.changeWorker(w)
 	l.audit(w, e)
 	l.orderDrain(w)
 	l.offerMerges(w)

@@ -67,6 +67,9 @@ type WorkerChanged struct {
 
 func (WorkerChanged) effect() {}
 
+// changeWorker tells that a worker is not as it was.
+func (l *Ledger) changeWorker(*worker) {}
+
 // Worker returns how a worker is at a time.
 func (l *Ledger) Worker(id WorkerID, at Time) (WorkerView, bool) {
 	if w := l.workers[id]; w != nil {

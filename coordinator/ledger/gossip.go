@@ -120,6 +120,7 @@ func (l *Ledger) rumoured(e *WorkerAttached) Opinion {
 // reconsider changes what a worker may be good for, and follows that.
 func (l *Ledger) reconsider(w *worker, change func()) {
 	was := w.able()
+	l.changeWorker(w)
 	if w.attached {
 		l.rejoin(w, change)
 	} else {
@@ -143,6 +144,7 @@ func (l *Ledger) workerRefused(e WorkerRefused) {
 		return
 	}
 	w.refused = true
+	l.changeWorker(w)
 	l.weigh(w)
 }
 
@@ -183,6 +185,7 @@ func (l *Ledger) dead(w *worker) {
 		return
 	}
 	w.dead = true
+	l.changeWorker(w)
 	for b := range w.leases.all() {
 		l.lost(b)
 	}

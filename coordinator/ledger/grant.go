@@ -143,36 +143,6 @@ func (l *Ledger) serveFrom(r *run, k *work, w *worker) served {
 	return granted
 }
 
-// nearer returns the worker that had better have a collect than another one: it
-// holds the most of what that reads, has nothing to do, and no other job comes
-// first for it. It is nil when there is none.
-func (l *Ledger) nearer(r *run, k *work, w *worker) *worker {
-	before := &r.job.stages[k.index-1].order
-	if before.head == nil {
-		return nil
-	}
-	if r.nearAt != l.steps { // it is asked for each hungry worker
-		r.nearAt, r.near = l.steps, l.nearest(r, k, before.head.val, before.tail.val)
-	}
-	best := r.near
-	if best == nil || best == w || best.hungerOf() != idle || best.reserved != nil || l.firstFor(best) != r {
-		return nil
-	}
-	return best
-}
-
-// firstFor returns the job that a worker is to serve next.
-func (l *Ledger) firstFor(w *worker) *run {
-	for _, r := range l.runnable {
-		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
-			if _, from, to := l.pick(r, k, w); from < to {
-				return r
-			}
-		}
-	}
-	return nil
-}
-
 // leaseKind returns what the leases of a stage ask for.
 func leaseKind(k *work) LeaseKind {
 	switch k.index {
@@ -224,81 +194,6 @@ func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 	return nil, 0, 0
 }
 
-// avoids says whether a batch should rather go to another worker, while there
-// is another one: because this one did not find its input, did not reach an
-// output that it reads, or failed it before, and the time of a lease is not over
-// or another one is idle. When all have failed it, those go first that did so
-// longer ago. Nobody leaves it to those who have less to offer.
-func (l *Ledger) avoids(b *batch, w *worker) bool {
-	f, _ := b.work.stage.failed.get(b.from)
-	if f == nil && b.unreached == nil {
-		return false
-	}
-	var gone []WorkerID
-	if f != nil {
-		gone = f.gone
-	}
-	if slices.Contains(gone, w.id) {
-		return l.elsewhere(b.run, b.work, gone)
-	}
-	not := slices.Concat(gone, b.unreached)
-	if slices.Contains(b.unreached, w.id) {
-		return l.elsewhere(b.run, b.work, not)
-	}
-	if f == nil {
-		return false
-	}
-	by := f.blamed()
-	i := slices.Index(by, w.id)
-	if i < 0 {
-		return false
-	}
-	if l.now >= b.anybody {
-		left := l.idleElsewhere(b.run, b.work, append(not, by...))
-		l.passed = l.passed || left
-		return left
-	}
-	return l.elsewhere(b.run, b.work, slices.Concat(not, by)) || i == len(by)-1 && l.elsewhere(b.run, b.work, append(not, w.id))
-}
-
-// elsewhere says whether a worker is attached that can run a stage and is not
-// among some.
-func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
-	able := 0
-	for _, c := range l.classes {
-		if l.allows(r, k, c) {
-			able += c.able
-		}
-	}
-	if able > len(not) {
-		return true
-	}
-	counted := make(map[WorkerID]bool, len(not)) // some are named twice
-	for _, id := range not {
-		if w := l.workers[id]; !counted[id] && w != nil && w.able() && l.allows(r, k, w.class) {
-			counted[id] = true
-			able--
-		}
-	}
-	return able > 0
-}
-
-// idleElsewhere says whether a worker has nothing to do that can run a stage
-// and is not among some.
-func (l *Ledger) idleElsewhere(r *run, k *work, not []WorkerID) bool {
-	for _, c := range l.classes {
-		if !l.allows(r, k, c) {
-			continue
-		}
-		for w := range c.hungry[idle].all() {
-			if !slices.Contains(not, w.id) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // grant leases a batch to a worker.
 func (l *Ledger) grant(b *batch, w *worker) {
 	r := b.run
@@ -326,33 +221,6 @@ func (l *Ledger) grant(b *batch, w *worker) {
 	l.emit(Grant{w.id, w.session, l.leaseOf(b)})
 	l.change(r)
 	l.askRefused(r)
-}
-
-// askRefused has those asked again who had no room for a batch of a job, when
-// its next one may fit. That is looked at by the largest room of them, so that
-// nobody is asked in vain after each grant.
-func (l *Ledger) askRefused(r *run) {
-	if r.refusedRoom == 0 || !r.listed {
-		return
-	}
-	k := r.current()
-	from, end, cut := k.pending.first()
-	if k.ready.len() > 0 || cut && l.leastBytes(r, k, from, end) < r.refusedRoom {
-		r.refusedRoom, l.looking = 0, true
-	}
-}
-
-// leastBytes returns how few bytes the batch may have that is cut at the start
-// of a pending interval, for whoever has little room.
-func (l *Ledger) leastBytes(r *run, k *work, from, end Position) int64 {
-	y := r.job.layout
-	switch {
-	case k.index != 0:
-		return l.bytesOf(r, k, from, end)
-	case y.pieces != nil:
-		return y.sizeOf(from, min(y.next(from), end))
-	}
-	return y.sizeOf(from, y.late(from, end, 1, 1))
 }
 
 // hand makes a worker the holder of a batch's lease.

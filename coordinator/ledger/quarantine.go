@@ -101,6 +101,7 @@ func (l *Ledger) refund(w *worker) {
 func (l *Ledger) trialDue(w *worker, at Time) {
 	if w.paused && w.quarantine.until == at && l.workers[w.id] == w {
 		w.quarantine.trial = true
+		l.changeWorker(w)
 		l.offer(w)
 	}
 }

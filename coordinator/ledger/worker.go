@@ -180,6 +180,7 @@ func (l *Ledger) goneDue(w *worker, at Time) {
 		return
 	}
 	delete(l.workers, w.id)
+	l.changeWorker(w)
 	if w.opinion != OpinionUnknown {
 		l.keepRumour(w.id, rumour{w.incarnation, w.opinion})
 	}
@@ -264,6 +265,7 @@ func (l *Ledger) detach(w *worker) {
 	l.join(w, -1)
 	w.attached = false
 	w.credit, w.room = 0, 0
+	l.changeWorker(w)
 	l.standDown(w)
 	l.amnesty()
 }

@@ -1,0 +1,78 @@
+package ledger
+
+import "slices"
+
+// avoids says whether a batch should rather go to another worker, while there
+// is another one: because this one did not find its input, did not reach an
+// output that it reads, or failed it before, and the time of a lease is not over
+// or another one is idle. When all have failed it, those go first that did so
+// longer ago. Nobody leaves it to those who have less to offer.
+func (l *Ledger) avoids(b *batch, w *worker) bool {
+	f, _ := b.work.stage.failed.get(b.from)
+	if f == nil && b.unreached == nil {
+		return false
+	}
+	var gone []WorkerID
+	if f != nil {
+		gone = f.gone
+	}
+	if slices.Contains(gone, w.id) {
+		return l.elsewhere(b.run, b.work, gone)
+	}
+	not := slices.Concat(gone, b.unreached)
+	if slices.Contains(b.unreached, w.id) {
+		return l.elsewhere(b.run, b.work, not)
+	}
+	if f == nil {
+		return false
+	}
+	by := f.blamed()
+	i := slices.Index(by, w.id)
+	if i < 0 {
+		return false
+	}
+	if l.now >= b.anybody {
+		left := l.idleElsewhere(b.run, b.work, append(not, by...))
+		l.passed = l.passed || left
+		return left
+	}
+	return l.elsewhere(b.run, b.work, slices.Concat(not, by)) || i == len(by)-1 && l.elsewhere(b.run, b.work, append(not, w.id))
+}
+
+// elsewhere says whether a worker is attached that can run a stage and is not
+// among some.
+func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
+	able := 0
+	for _, c := range l.classes {
+		if l.allows(r, k, c) {
+			able += c.able
+		}
+	}
+	if able > len(not) {
+		return true
+	}
+	counted := make(map[WorkerID]bool, len(not)) // some are named twice
+	for _, id := range not {
+		if w := l.workers[id]; !counted[id] && w != nil && w.able() && l.allows(r, k, w.class) {
+			counted[id] = true
+			able--
+		}
+	}
+	return able > 0
+}
+
+// idleElsewhere says whether a worker has nothing to do that can run a stage
+// and is not among some.
+func (l *Ledger) idleElsewhere(r *run, k *work, not []WorkerID) bool {
+	for _, c := range l.classes {
+		if !l.allows(r, k, c) {
+			continue
+		}
+		for w := range c.hungry[idle].all() {
+			if !slices.Contains(not, w.id) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -309,6 +309,9 @@ func (g *Gossip) joiner() *joiner {
 // call exchanges lists with the member at a.
 func (g *Gossip) call(a netip.AddrPort) error {
 	if _, err := g.list.Join([]string{a.String()}); err != nil {
+		if one := errors.Unwrap(err); one != nil {
+			return one // of one call, without the library's heading for many
+		}
 		return err
 	}
 	g.look() // before the joiner asks who is here

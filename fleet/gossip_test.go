@@ -264,6 +264,27 @@ func TestPausedMemberComesBack(t *testing.T) {
 	again.awaitOpinion("a", Alive)
 }
 
+// Who can't be reached is said in a line, and once.
+func TestUnreachableMemberIsSaid(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	l.Close()
+	log := newLogged()
+	a := start(t, "a", func(c *Config) { c.Join, c.Logger = []string{nobody, "127.0.0.1:1"}, testLog(t, log) })
+	log.await(t, "cannot join")
+	log.await(t, "127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused")
+	a.stop()
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if len(log.lines) != 2 {
+		t.Errorf("said in %d lines: %q", len(log.lines), log.lines)
+	}
+}
+
 func writeKeys(t *testing.T, file string, keys ...string) {
 	t.Helper()
 	aside := file + ".new"

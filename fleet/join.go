@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -169,5 +170,6 @@ func (j *joiner) complain(a netip.AddrPort, err error) {
 		j.trouble.say(j.log, why, "from", a.Addr().String())
 		return
 	}
-	j.trouble.say(j.log, "cannot join", "member", fmt.Sprintf("%s: %v", a, err))
+	why := strings.TrimPrefix(err.Error(), fmt.Sprintf("failed to join %s: ", a))
+	j.trouble.say(j.log, "cannot join", "member", fmt.Sprintf("%s: %s", a, why))
 }

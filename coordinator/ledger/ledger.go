@@ -18,6 +18,7 @@ type Ledger struct {
 	spareIDs []int // indexes of workers that were forgotten
 	indexes  int   // indexes ever given out
 	attached int
+	gathered Time   // until when workers may come back that the leader before had
 	fleet    uint64 // rises when who may run what changes
 
 	runs     map[JobID]*run
@@ -59,6 +60,9 @@ func New(cfg Config, state *State, term Term, at Time) *Ledger {
 		users:   map[string]*user{},
 	}
 	l.propose(&TermBegan{Term: term})
+	if len(state.order) > 0 {
+		l.gathered = at.Add(cfg.Grace)
+	}
 	for _, j := range state.order {
 		l.resume(j)
 	}

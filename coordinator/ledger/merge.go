@@ -237,12 +237,6 @@ func (l *Ledger) mergeRuns(r *run, k *work, mixed bool) {
 	}
 }
 
-// gathered says whether the outputs of a complete stage may be collected: they
-// are few enough, or can't become fewer.
-func (l *Ledger) gathered(r *run, index int) bool {
-	return r.merging == 0
-}
-
 // mergeFailed tries a merge again, or gives it or its job up. Nothing of it is
 // durable, for the outputs are still there.
 func (l *Ledger) mergeFailed(b *batch, class OutcomeClass, failure []byte) {

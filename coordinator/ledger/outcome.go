@@ -224,7 +224,7 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	r := b.run
 	known := b.knownFailure()
 	if class == OutcomeInputGone && !l.cfg.Bug.has(BugSpendGone) {
-		if asked := b.goneWith(known); l.now >= r.until && !l.elsewhere(r, b.work, asked) {
+		if asked := b.goneWith(known); l.now >= l.gathered && !l.elsewhere(r, b.work, asked) {
 			return l.noInput(asked)
 		}
 		return ""

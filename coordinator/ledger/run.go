@@ -259,7 +259,7 @@ func (l *Ledger) servable(r *run) bool {
 	if k.index == 0 && l.now < r.job.submitted.Add(r.job.settings.Delay) {
 		return false
 	}
-	return k.index <= 0 || l.gathered(r, k.index-1)
+	return k.index <= 0 || r.merging == 0 // outputs can't become fewer
 }
 
 // held says whether nothing of a job may be granted, merges neither.

@@ -33,6 +33,8 @@ func TestFigures(t *testing.T) {
 		{running, 5, " 8s left"},
 		{begun, 200, " 3s"},
 		{&news{}, 200, ""},
+		{&news{job: begun.job, waits: "no worker is attached"}, 60, " no worker is attached"},
+		{&news{job: begun.job, waits: "no worker is attached"}, 12, " no worker …"},
 	} {
 		if got := test.news.figures(test.room, now); got != test.want {
 			t.Errorf("in %d cells: %q, want %q", test.room, got, test.want)

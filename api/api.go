@@ -5,7 +5,7 @@
 //
 // A program that submits jobs imports this package alone:
 //
-//	client, err := api.Dial("localhost:7070")
+//	client, err := api.Dial("localhost:7400")
 //	job, err := client.Submit(ctx, spec, "nightly-2026-01-31")
 //	for job, err := range client.Watch(ctx, job.Id) {
 //		…

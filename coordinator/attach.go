@@ -17,7 +17,7 @@ const (
 	maxName         = 63
 	maxSlots        = 4_096
 	maxVersion      = 200
-	maxProcessors   = 10_000
+	maxProcessors   = 1_000
 	maxProcessor    = 4_200 // a prefix and a path
 	maxAddresses    = 16
 	maxAddress      = 300 // a DNS name of 253, brackets and a port

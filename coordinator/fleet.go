@@ -29,32 +29,33 @@ type known struct {
 // more are left out now and then.
 type fleetBook struct {
 	workers map[ledger.WorkerID]*known
-	sweepAt int // how many there must be for the next sweep
+	views   func() []ledger.WorkerView // of all workers that the ledger knows
+	sweepAt int                        // how many there must be for the next sweep
 }
 
 const firstSweep = 1_000
 
-func newFleetBook() *fleetBook {
-	return &fleetBook{workers: make(map[ledger.WorkerID]*known), sweepAt: firstSweep}
+func newFleetBook(views func() []ledger.WorkerView) *fleetBook {
+	return &fleetBook{workers: make(map[ledger.WorkerID]*known), views: views, sweepAt: firstSweep}
 }
 
 // of is what is known of a worker, from now on.
 func (b *fleetBook) of(id ledger.WorkerID) *known {
 	k := b.workers[id]
 	if k == nil {
+		if len(b.workers) >= b.sweepAt {
+			b.sweep()
+		}
 		k = &known{}
 		b.workers[id] = k
 	}
 	return k
 }
 
-// sweep forgets those that the ledger does not know, once they may be many.
-func (b *fleetBook) sweep(views func() []ledger.WorkerView) {
-	if len(b.workers) < b.sweepAt {
-		return
-	}
+// sweep forgets those that the ledger does not know.
+func (b *fleetBook) sweep() {
 	left := make(map[ledger.WorkerID]*known)
-	for _, v := range views() {
+	for _, v := range b.views() {
 		if k := b.workers[v.Name]; k != nil {
 			left[v.Name] = k
 		}
@@ -105,7 +106,6 @@ func (o *owner) gossiped(m fleet.Member) {
 		k.member = m
 	}
 	o.step(ledger.Gossiped{Worker: id, Incarnation: m.Incarnation, Opinion: opinion(m.Opinion)})
-	o.fleet.sweep(func() []ledger.WorkerView { return o.ledger.Workers(o.now) })
 }
 
 // opinion is gossip's opinion as the ledger knows it.

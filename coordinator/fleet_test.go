@@ -189,11 +189,10 @@ func TestSelectorsHaveLimits(t *testing.T) {
 
 // What is kept of workers does not grow with those that come and go.
 func TestStrangersAreForgotten(t *testing.T) {
-	b := newFleetBook()
+	b := newFleetBook(func() []ledger.WorkerView { return []ledger.WorkerView{{Name: "7"}} })
 	stopped := 0
 	for i := range 10 * firstSweep {
 		b.of(ledger.WorkerID(fmt.Sprint(i))).probe = func() { stopped++ }
-		b.sweep(func() []ledger.WorkerView { return []ledger.WorkerView{{Name: "7"}} })
 		if len(b.workers) > firstSweep {
 			t.Fatalf("%d are known", len(b.workers))
 		}

@@ -63,10 +63,10 @@ func newOwner(c *Coordinator, now time.Time) (*owner, error) {
 		sessions: make(map[ledger.WorkerID]*session),
 		jobs:     make(map[ledger.JobID]*job),
 		asks:     make(asks),
-		fleet:    newFleetBook(),
 		shelf:    shelf.New[ledger.JobID](int64(c.config.ShelfResult), int64(c.config.ShelfBytes)),
 	}
 	o.ledger = ledger.New(c.config.ledger(), state, term(state, o.now), o.now)
+	o.fleet = newFleetBook(func() []ledger.WorkerView { return o.ledger.Workers(o.now) })
 	c.names.base = o.ledger.JobBase()
 	return o, nil
 }

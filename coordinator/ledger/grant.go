@@ -73,6 +73,9 @@ func (l *Ledger) serve(w *worker) served {
 	if w.others >= l.cfg.MergeEvery && l.grantMerge(w) {
 		return granted
 	}
+	if l.keepPromise(w) {
+		return granted
+	}
 	best := nothing
 	for _, r := range l.runnable {
 		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {

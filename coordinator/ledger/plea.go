@@ -85,8 +85,28 @@ func (l *Ledger) askBack(w *worker, r *run) bool {
 	}
 	if asked {
 		r.pleas++
+		w.promised = r
 	}
 	return asked
+}
+
+// keepPromise gives a worker a batch of the job for which it was asked for what
+// waited there, unless that has a lease by now or others are more urgent.
+func (l *Ledger) keepPromise(w *worker) bool {
+	r := w.promised
+	if r == nil {
+		return false
+	}
+	if !r.listed || r.leases > 0 || r.user.full(l.cfg.Bug) || l.runnable[0].band != r.band {
+		w.promised = nil
+		return false
+	}
+	k := r.current()
+	if !l.allows(r, k, w.class) || l.serveFrom(r, k, w) != granted {
+		return false
+	}
+	w.promised = nil
+	return true
 }
 
 // givesWay says whether a job is not before another one that has come up.

@@ -42,6 +42,7 @@ type worker struct {
 	others   int          // grants since a merge had to wait
 	alone    bool         // it holds a lease that takes all of it
 	reserved *run         // it must come to rest for this job's lone batch
+	promised *run         // has its next lease, since it has asked for room
 
 	stealing *batch // asked back from another worker, for this one
 	stealAt  Time   // when to look for that; 0 when no timer is set
@@ -244,7 +245,7 @@ func (l *Ledger) standDown(w *worker) {
 	for b := range w.merges.all() {
 		l.unmerge(b)
 	}
-	w.stealing = nil
+	w.stealing, w.promised = nil, nil
 	l.looking = true // what others have left to it is theirs again
 	l.seat(w)
 }

@@ -31,6 +31,7 @@ type book struct {
 	asked    map[string]bool
 	largest  int // of the snapshots
 	steps    int
+	arrives  *ledger.WorkerAttached // in this step
 }
 
 // seat is a worker as the coordinator knows it.
@@ -60,6 +61,7 @@ type seat struct {
 	gone        ledger.Time // since when its session is
 	heartbeat   time.Duration
 	failing     failing
+	refunds     bool // the step at hand gives back what it spent
 
 	asks     ledger.WorkerAttached // to be taken up
 	listed   map[ledger.Fence]ledger.Lease
@@ -203,11 +205,12 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 	b.bury(at)
 	b.burn(at)
 	b.hears(at, e)
+	b.arrives = nil
 	defer b.burn(at)
 	defer b.bury(at)
 	switch e := e.(type) {
 	case ledger.WorkerAttached:
-		b.seatOf(e.Worker).asks = e
+		b.seatOf(e.Worker).asks, b.arrives = e, &e
 	case ledger.SessionLost:
 		b.sessionLost(at, e)
 	case ledger.Heartbeat:

@@ -135,7 +135,7 @@ func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 
 // crowded says whether so much of a result is not read that no more is due.
 func (b *book) crowded(j *jobBook, g *stageBook) bool {
-	unread, limit := g.unread(), j.def.settings.MaxSpoolBytes
+	unread, limit := g.unread, j.def.settings.MaxSpoolBytes
 	return j.reading && unread >= b.w.law.ledger.UnreadBytes || limit > 0 && 5*unread >= 2*limit
 }
 
@@ -143,19 +143,11 @@ func (b *book) crowded(j *jobBook, g *stageBook) bool {
 // there is something to read, or it is being made. With a limit of the job's own
 // the book can't tell how much of that is expected.
 func (b *book) mayWait(j *jobBook, g *stageBook) bool {
-	busy := g.unread() > 0 || g.busy > 0 || len(g.parked) > 0
+	busy := g.unread > 0 || g.busy > 0 || len(g.parked) > 0
 	return busy && (j.def.settings.MaxSpoolBytes > 0 || b.crowded(j, g))
 }
 
-func (g *stageBook) outputs() int {
-	n := 0
-	for _, e := range g.done {
-		if e.out != "" && !e.ate {
-			n++
-		}
-	}
-	return n
-}
+func (g *stageBook) outputs() int { return g.unate }
 
 // cancels notes that a user wants an end.
 func (b *book) cancels(j *jobDef) { b.asked[j.key] = true }

@@ -36,17 +36,25 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 	}
 }
 
-// foresee notes the ends that a step proposes: they bind the step itself, though
-// they are told last.
+// foresee notes the ends and the refunds that a step proposes: they bind the step
+// itself, though they are told last.
 func (b *book) foresee(effects []ledger.Effect) {
+	for _, s := range b.seats {
+		s.refunds = false
+	}
 	for _, e := range effects {
 		a, ok := e.(ledger.Append)
 		if !ok {
 			continue
 		}
 		for _, f := range a.Facts {
-			if closed, ok := f.(*ledger.JobClosed); ok && b.jobs[closed.Job] != nil {
-				b.jobs[closed.Job].closing = true
+			switch f := f.(type) {
+			case *ledger.JobClosed:
+				if j := b.jobs[f.Job]; j != nil {
+					j.closing = true
+				}
+			case *ledger.AttemptsRefunded:
+				b.seatOf(f.Worker).refunds = true
 			}
 		}
 	}
@@ -208,7 +216,7 @@ func (b *book) grantRange(at ledger.Time, j *jobBook, m *leaseBook, l *ledger.Le
 		b.fail("granted %v for %v, which %v holds", l.Fence, m.span, other.fence)
 	}
 	if j.streams(m.stage) && b.crowded(j, g) && m.span.from > g.readUpTo() {
-		b.fail("granted %v for %v, and its reader has %d bytes before it", l.Fence, m.span, g.unread())
+		b.fail("granted %v for %v, and its reader has %d bytes before it", l.Fence, m.span, g.unread)
 	}
 	g.take(m.span)
 	if len(l.Splits) > 0 || m.stage == 0 {
@@ -281,10 +289,39 @@ func (b *book) revoke(at ledger.Time, e ledger.Revoke) {
 	}
 	for _, l := range b.live {
 		if l.fence == e.Fence {
+			b.checkRevoked(at, l, e)
 			b.end(l, b.backedOff(at))
 			return
 		}
 	}
+}
+
+// checkRevoked: no lease is taken from a worker that lives, unless its job is
+// over, or somebody else has or had some of its range.
+func (b *book) checkRevoked(at ledger.Time, l *leaseBook, e ledger.Revoke) {
+	j := b.jobs[l.fence.Job]
+	if j == nil || j.closing || j.state.Over() || l.orphan || l.kind == ledger.LeaseMerge || at >= b.deadline(l) || b.claimed(l) {
+		return
+	}
+	for _, other := range b.live {
+		if other != l && other.fence.Job == l.fence.Job && other.stage == l.stage && other.span.overlaps(l.span) {
+			return
+		}
+	}
+	if g := b.stageOf(l.fence.Job, l.stage); g != nil && !g.overlapsDone(l.span) && l.span.to <= g.total {
+		b.fail("%s: the live lease %v is revoked: %s", e.Worker, l.fence, e.Reason)
+	}
+}
+
+// claimed says whether a worker that attaches in this step has, or had, some of
+// a lease's range.
+func (b *book) claimed(l *leaseBook) bool {
+	on := func(x *ledger.Lease) bool {
+		return x.Fence.Job == l.fence.Job && stageOf(x) == l.stage && l.span.overlaps(span{int64(x.From), int64(x.To)})
+	}
+	return b.arrives != nil &&
+		(slices.ContainsFunc(b.arrives.Leases, func(h ledger.HeldLease) bool { return on(&h.Lease) }) ||
+			slices.ContainsFunc(b.arrives.Outcomes, func(o ledger.Outcome) bool { return on(o.Granted) }))
 }
 
 // acked checks that what is acknowledged is durable.

@@ -200,7 +200,7 @@ func (b *book) fed(j *jobBook, stage int) bool {
 // eat notes that nobody reads a stage's outputs any more.
 func (g *stageBook) eat() {
 	for i := range g.done {
-		g.done[i].ate = true
+		g.eaten(&g.done[i])
 	}
 }
 
@@ -308,9 +308,10 @@ func (b *book) merged(f *ledger.OutputsMerged) {
 // consumedFor notes an output that its reader needs no more.
 func (b *book) consumedFor(f *ledger.ResultRead) {
 	j := b.jobs[f.Job]
-	for i := range j.stages[len(j.stages)-3].done {
-		if e := &j.stages[len(j.stages)-3].done[i]; e.out == f.Output {
-			e.ate = true
+	g := j.stages[len(j.stages)-3]
+	for i := range g.done {
+		if e := &g.done[i]; e.out == f.Output {
+			g.eaten(e)
 		}
 	}
 }

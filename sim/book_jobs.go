@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/millrace/millrace/coordinator/ledger"
@@ -68,6 +69,23 @@ type stageBook struct {
 	size   int64       // of what is done
 	busy   int64       // of what is leased
 	parked []parked
+	unread int64 // bytes of outputs that lie in spools, for a reader or a later stage
+	unate  int   // such outputs
+}
+
+// count notes that an entry has an output that somebody is to read, or not any
+// more.
+func (g *stageBook) count(e *entryBook, sign int) {
+	if e.out != "" && !e.ate {
+		g.unread += int64(sign) * e.bytes
+		g.unate += sign
+	}
+}
+
+// eaten notes that an output is needed no more.
+func (g *stageBook) eaten(e *entryBook) {
+	g.count(e, -1)
+	e.ate = true
 }
 
 // entryBook is a done range.
@@ -87,7 +105,8 @@ type parked struct {
 }
 
 func (g *stageBook) overlapsDone(s span) bool {
-	return slices.ContainsFunc(g.done, func(e entryBook) bool { return e.span.overlaps(s) })
+	i, _ := slices.BinarySearchFunc(g.done, s.from, func(e entryBook, from int64) int { return cmp.Compare(e.span.to-1, from) })
+	return i < len(g.done) && g.done[i].span.overlaps(s)
 }
 
 func (g *stageBook) has(id ledger.OutputID) bool {
@@ -140,6 +159,7 @@ func (g *stageBook) win(e entryBook) {
 	i, _ := slices.BinarySearchFunc(g.done, e.span.from, func(d entryBook, from int64) int { return int(d.span.from - from) })
 	g.done = slices.Insert(g.done, i, e)
 	g.size += e.span.to - e.span.from
+	g.count(&e, +1)
 }
 
 // lose undoes the entries that a condition names; their batches run again, for
@@ -150,6 +170,7 @@ func (g *stageBook) lose(j *jobBook, which func(entryBook) bool) (lost bool) {
 			return false
 		}
 		g.size -= e.span.to - e.span.from
+		g.count(&e, -1)
 		lost = true
 		if j != nil {
 			j.rerun += e.tries
@@ -187,16 +208,6 @@ func (b *book) stageOf(job ledger.JobID, stage int) *stageBook {
 // streams says whether the outputs of a stage are the result.
 func (j *jobBook) streams(stage int) bool {
 	return stage == 0 && len(j.stages) == 3 && !j.def.toFiles() && !j.def.settings.Keep
-}
-
-// unread is how many bytes of a stage's outputs lie in spools.
-func (g *stageBook) unread() (n int64) {
-	for _, e := range g.done {
-		if e.out != "" && !e.ate {
-			n += e.bytes
-		}
-	}
-	return n
 }
 
 // readUpTo is up to where a stage is done, and its outputs are consumed.

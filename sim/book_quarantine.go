@@ -15,6 +15,7 @@ type failing struct {
 	at      ledger.Time // since when, or since a trial failed last
 	trial   bool        // it has a batch, or had one, to be tried with
 	due     bool        // it has to be paused by this very step
+	again   bool        // a trial has failed in this very step
 }
 
 // failed is a batch that a worker failed.
@@ -77,7 +78,7 @@ func (b *book) failedAgain(at ledger.Time, s *seat, l *leaseBook) {
 	}
 	q.sure = note(q.sure, l)
 	if q.paused && q.trial {
-		q.at, q.trial = at, false
+		q.at, q.trial, q.again = at, false, true
 	}
 	q.due = len(q.sure) >= b.w.law.ledger.QuarantineAfter && s.takes() && b.othersDo(s, l)
 }
@@ -109,9 +110,12 @@ func (b *book) checkPaused(at ledger.Time) {
 			b.fail("%s is in quarantine, and has failed %d batches", s.name, len(q.batches))
 		case q.due && v.State == ledger.StandingReady:
 			b.fail("%s has failed %d batches in a row that others do, and is not in quarantine", s.name, len(q.batches))
+		case paused && (!q.paused || q.again) && !s.refunds:
+			b.fail("%s is in quarantine from now on, and what it spent is not refunded", s.name)
 		case paused && !q.paused:
 			q.at, q.trial = at, false
 		}
+		q.again = false
 		if s.attached && (paused || v.State == ledger.StandingReady) { // otherwise something else hides it
 			q.paused = paused
 		}

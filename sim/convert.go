@@ -57,7 +57,7 @@ func (w *world) wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*
 		}
 		return e.Worker, e.Session, func(r *session.Response) { r.DropOutputs = append(r.DropOutputs, ids...) }
 	}
-	return "", 0, nil // it is for people
+	panic("sim: an effect that the coordinator does not know")
 }
 
 // work is what a worker is to do, as its shell knows it.

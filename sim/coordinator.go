@@ -104,6 +104,9 @@ func (c *coordinator) step(e ledger.Event) {
 	for _, effect := range effects {
 		c.w.tellOf("    > ", effect)
 		c.w.book.decided(at, effect)
+		if c.w.book.fault != nil {
+			return
+		}
 		c.do(effect)
 	}
 	c.w.book.check(at)
@@ -149,7 +152,7 @@ func (c *coordinator) do(e ledger.Effect) {
 			c.links[l.worker.index] = nil
 			l.tellWorker(w.latency())
 		}
-	case ledger.Changed:
+	case ledger.Changed, ledger.WorkerChanged:
 	default:
 		c.answer(e)
 	}
@@ -159,7 +162,7 @@ func (c *coordinator) do(e ledger.Effect) {
 func (c *coordinator) answer(e ledger.Effect) {
 	worker, number, add := c.w.wire(e)
 	l := c.linkOf(worker, number)
-	if l == nil || add == nil {
+	if l == nil {
 		return
 	}
 	c.w.note("answer", uint64(l.worker.index), uint64(number))
@@ -208,13 +211,13 @@ func (c *coordinator) heard(l *link, m session.Message, said bool, beat *ledger.
 			}
 		},
 		func() {
-			if said && (m.Batches > 0 || m.Bytes > 0) {
-				c.step(ledger.CreditGranted{Worker: name, Session: number, Batches: uint32(m.Batches), Bytes: m.Bytes})
+			for _, o := range m.Outcomes {
+				c.reported(name, number, o)
 			}
 		},
 		func() {
-			for _, o := range m.Outcomes {
-				c.reported(name, number, o)
+			if said && (m.Batches > 0 || m.Bytes > 0) {
+				c.step(ledger.CreditGranted{Worker: name, Session: number, Batches: uint32(m.Batches), Bytes: m.Bytes})
 			}
 		},
 		func() {

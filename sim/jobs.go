@@ -34,6 +34,8 @@ type jobDef struct {
 	twice     bool // it is submitted twice at once
 	readAfter time.Duration
 	readPause time.Duration // before each output, at most
+	worked    time.Duration // of all slots, on what is over
+	began     moment        // when the first of it ran
 }
 
 // bad says whether the record at a position is bad.

@@ -73,6 +73,25 @@ var planted = []struct {
 	{"ledger: ignore limit", Bugs{Ledger: ledger.BugIgnoreLimit}},
 	{"ledger: short prefix", Bugs{Ledger: ledger.BugShortPrefix}},
 	{"ledger: ignore reader", Bugs{Ledger: ledger.BugIgnoreReader}},
+	{"ledger: one witness", Bugs{Ledger: ledger.BugOneWitness}},
+	{"ledger: trust gossip", Bugs{Ledger: ledger.BugTrustGossip}},
+	{"ledger: two of a name", Bugs{Ledger: ledger.BugTwoOfAName}},
+	{"ledger: forget cordon", Bugs{Ledger: ledger.BugForgetCordon}},
+	{"ledger: old opinion", Bugs{Ledger: ledger.BugOldOpinion}},
+	{"ledger: ignore cordon", Bugs{Ledger: ledger.BugIgnoreCordon}},
+	{"ledger: uncordon sleeps", Bugs{Ledger: ledger.BugUncordonSleeps}},
+	{"ledger: drain grants", Bugs{Ledger: ledger.BugDrainGrants}},
+	{"ledger: spend gone", Bugs{Ledger: ledger.BugSpendGone}},
+	{"ledger: hasty lost", Bugs{Ledger: ledger.BugHastyLost}},
+	{"ledger: eager remake", Bugs{Ledger: ledger.BugEagerRemake}},
+	{"ledger: remake all", Bugs{Ledger: ledger.BugRemakeAll}},
+	{"ledger: forget early", Bugs{Ledger: ledger.BugForgetEarly}},
+	{"ledger: keep forever", Bugs{Ledger: ledger.BugKeepForever}},
+	{"ledger: ignore quota", Bugs{Ledger: ledger.BugIgnoreQuota}},
+	{"ledger: quota sleeps", Bugs{Ledger: ledger.BugQuotaSleeps}},
+	{"ledger: no quarantine", Bugs{Ledger: ledger.BugNoQuarantine}},
+	{"ledger: no refund", Bugs{Ledger: ledger.BugNoRefund}},
+	{"ledger: same numbers", Bugs{Ledger: ledger.BugSameNumbers}},
 	{"session: forget outcome", Bugs{Session: session.BugForgetOutcome}},
 	{"session: lose credit", Bugs{Session: session.BugLoseCredit}},
 	{"session: ignore drop", Bugs{Session: session.BugIgnoreDrop}},
@@ -99,6 +118,17 @@ func TestPlantedBugs(t *testing.T) {
 			t.Errorf("not found in %d seeds", patience)
 		})
 	}
+}
+
+// TestPlantedSmallWaits: a fault of fairness is found by what measures that.
+func TestPlantedSmallWaits(t *testing.T) {
+	for seed := range uint64(40) {
+		if err := small(seed+1, ledger.BugSmallWaits); err != nil {
+			t.Logf("seed %d: %v", seed+1, err)
+			return
+		}
+	}
+	t.Error("not found")
 }
 
 // caught runs a world with a bug; a panic of what is tested is a find, too.

@@ -247,6 +247,9 @@ func (k *worker) begin(lease session.Lease) {
 	x := lease.Work.(*work)
 	t := &task{lease: x.lease, def: x.def, holders: x.holders, fence: lease.Fence, began: k.w.now}
 	k.tasks = append(k.tasks, t)
+	if t.def.began == 0 {
+		t.def.began = k.w.now
+	}
 	d := k.w.plane.duration(k, t.lease)
 	k.w.note("begin", uint64(k.index), uint64(lease.Fence.Batch))
 	k.later(d, func() { k.over(t) })
@@ -297,6 +300,7 @@ func (k *worker) report(t *task, class session.Class, r *result) {
 	}
 	k.tasks = slices.DeleteFunc(k.tasks, func(u *task) bool { return u == t })
 	o := session.Outcome{Fence: t.fence, Class: class, Elapsed: k.w.now - t.began}
+	t.def.worked += o.Elapsed
 	if r != nil {
 		o.Body = r
 		if r.output.ID != "" {

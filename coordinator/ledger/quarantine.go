@@ -108,7 +108,9 @@ func (l *Ledger) trialDue(w *worker, at Time) {
 
 // cleared takes note that a worker has done a batch.
 func (l *Ledger) cleared(w *worker, k *work) {
-	w.quarantine = quarantine{}
+	if w.quarantine.streak > 0 {
+		w.quarantine = quarantine{}
+	}
 	if w.paused {
 		l.reconsider(w, func() { w.paused = false })
 	}

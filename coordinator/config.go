@@ -158,9 +158,20 @@ func or[T comparable](set, otherwise T) T {
 
 // check tells all that is wrong with the settings at once.
 func (c Config) check() error {
+	if err := errors.Join(c.checkTimes(), c.checkLimits(), c.checkQuotas()); err != nil {
+		return err
+	}
+	return c.ledger().Check()
+}
+
+// checkTimes tells what is wrong with the times of leases and workers. Those
+// that depend on another one are looked at once that is right.
+func (c Config) checkTimes() error {
+	if err := within("Lease", c.Lease, minLease, maxLease); err != nil {
+		return err
+	}
 	return errors.Join(
-		within("Lease", c.Lease, minLease, maxLease),
-		within("Heartbeat", c.Heartbeat, minHeartbeat, max(minHeartbeat, c.Lease/3)),
+		within("Heartbeat", c.Heartbeat, minHeartbeat, c.Lease/3),
 		within("TargetLease", c.TargetLease, 0, maxLease),
 		within("WorkerGone", c.WorkerGone, c.Lease, maxKeep),
 		within("DeadGone", c.DeadGone, time.Millisecond, c.WorkerGone),
@@ -168,9 +179,13 @@ func (c Config) check() error {
 		within("QuarantineAfter", c.QuarantineAfter, 1, maxCount),
 		within("QuarantineMin", c.QuarantineMin, time.Millisecond, c.QuarantineMax),
 		within("QuarantineMax", c.QuarantineMax, c.QuarantineMin, maxKeep),
-		within("DefaultQuota", c.DefaultQuota, 0, maxCount),
-		c.checkQuotas(),
 		within("KeepFor", c.KeepFor, time.Millisecond, maxKeep),
+	)
+}
+
+func (c Config) checkLimits() error {
+	return errors.Join(
+		within("DefaultQuota", c.DefaultQuota, 0, maxCount),
 		within("ShelfResult", c.ShelfResult, -1, maxMessage),
 		within("ShelfBytes", c.ShelfBytes, max(0, c.ShelfResult), maxMessage),
 		within("MaxJobs", c.MaxJobs, 1, maxCount),
@@ -185,7 +200,6 @@ func (c Config) check() error {
 		within("ResultBuffer", c.ResultBuffer, 1, maxMessage),
 		within("ResultWindow", c.ResultWindow, c.ResultBuffer, maxMessage),
 		within("ResultAhead", c.ResultAhead, 1, maxCount),
-		c.ledger().Check(),
 	)
 }
 

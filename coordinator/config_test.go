@@ -37,6 +37,21 @@ func TestAllFaultsOfAConfigAreToldAtOnce(t *testing.T) {
 	}
 }
 
+// What nobody set is not told of as wrong, and nothing is told twice.
+func TestOneFaultIsToldOnce(t *testing.T) {
+	for name, c := range map[string]Config{
+		"Lease":      {Lease: time.Millisecond},
+		"Heartbeat":  {Lease: time.Second, Heartbeat: 5 * time.Second},
+		"WorkerGone": {WorkerGone: time.Second},
+		"Quotas":     {Quotas: map[string]int{"a": 0}},
+	} {
+		_, err := New(c)
+		if err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestJobNames(t *testing.T) {
 	n := jobNames{prefix: "abcde-", base: 1000}
 	for _, id := range []ledger.JobID{1001, 1009, 1010, 1<<64 - 1} {

@@ -64,7 +64,8 @@ func splitAdvertise(advertise string) (host string, port uint16, err error) {
 // bind ("host:port"): that of advertise ("host" or "host:port") when given, else
 // bind's own unless that means every address of the machine, else the address
 // from which the first of join is reached, else a private address of this
-// machine. No packet is sent, but names are resolved.
+// machine. No packet is sent, but names are resolved; one that can't be is passed
+// over, since it may be there later.
 func AdvertisedHost(ctx context.Context, advertise, bind string, join []string) (string, error) {
 	return Resolver(nil).advertisedHost(ctx, advertise, bind, join)
 }
@@ -84,8 +85,12 @@ func (r Resolver) advertisedHost(ctx context.Context, advertise, bind string, jo
 	if !everyAddress(host) {
 		return host, nil
 	}
-	for _, j := range join {
-		if a, ok := r.reachedFrom(ctx, j); ok {
+	targets, err := targetsOf(join)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range targets {
+		if a, ok := r.reachedFrom(ctx, t); ok {
 			return a.String(), nil
 		}
 	}
@@ -100,14 +105,10 @@ func everyAddress(host string) bool {
 
 // reachedFrom is the address from which this machine reaches another: what the
 // kernel's routes say, without a packet.
-func (r Resolver) reachedFrom(ctx context.Context, join string) (netip.Addr, bool) {
-	host, port, err := splitAddress(join)
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	found, _ := r.resolve(ctx, host)
+func (r Resolver) reachedFrom(ctx context.Context, t target) (netip.Addr, bool) {
+	found, _ := r.resolve(ctx, t.host)
 	for _, a := range found {
-		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, max(port, 1))))
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, t.port)))
 		if err != nil {
 			continue
 		}
@@ -119,8 +120,9 @@ func (r Resolver) reachedFrom(ctx context.Context, join string) (netip.Addr, boo
 }
 
 // ownAddress is the address by which other machines most likely reach this one:
-// a private one rather than a public one, IPv4 rather than IPv6, loopback when
-// there is no other.
+// IPv4 rather than IPv6, a private one rather than a public one, loopback when
+// there is no other. (Most machines have an IPv6 address of some kind, and few
+// fleets nothing else.)
 func ownAddress() netip.Addr {
 	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	addresses, _ := net.InterfaceAddrs()
@@ -134,15 +136,14 @@ func ownAddress() netip.Addr {
 }
 
 func rank(a netip.Addr) int {
-	n := 0
 	if !a.IsGlobalUnicast() {
-		return n
+		return 0
 	}
-	n += 4
-	if a.IsPrivate() {
+	n := 1
+	if a.Is4() {
 		n += 2
 	}
-	if a.Is4() {
+	if a.IsPrivate() {
 		n++
 	}
 	return n

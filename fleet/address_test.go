@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,13 @@ func TestAdvertisedHost(t *testing.T) {
 	}
 }
 
+func TestAdvertisedHostSaysWhatIsNoMember(t *testing.T) {
+	_, err := AdvertisedHost(t.Context(), "", ":0", []string{"127.0.0.1:7", "foo"})
+	if err == nil || !strings.Contains(err.Error(), `join "foo" is not HOST:PORT`) {
+		t.Errorf("the error is: %v", err)
+	}
+}
+
 // Without a word from anybody, an address of this machine is found that can be
 // listened on.
 func TestOwnAddress(t *testing.T) {
@@ -57,7 +65,7 @@ func TestOwnAddress(t *testing.T) {
 }
 
 func TestPrivateIPv4IsLikeliest(t *testing.T) {
-	order := []string{"::1", "2001:db8::1", "203.0.113.5", "fd00::1", "10.0.0.1"}
+	order := []string{"::1", "2001:db8::1", "fd00::1", "203.0.113.5", "10.0.0.1"}
 	for i := range order[1:] {
 		if rank(netip.MustParseAddr(order[i])) >= rank(netip.MustParseAddr(order[i+1])) {
 			t.Errorf("%s comes before %s", order[i], order[i+1])

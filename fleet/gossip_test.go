@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // patience is how long a test waits for what must happen some time.
@@ -283,6 +285,21 @@ func TestUnreachableMemberIsSaid(t *testing.T) {
 	if len(log.lines) != 2 {
 		t.Errorf("said in %d lines: %q", len(log.lines), log.lines)
 	}
+}
+
+// A member that is told the port of something else hears that.
+func TestWrongPortIsSaid(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	t.Cleanup(server.Stop)
+	go server.Serve(l) //nolint:errcheck // it ends with the test
+	log := newLogged()
+	start(t, "a", func(c *Config) { c.Join, c.Logger = []string{l.Addr().String()}, testLog(t, log) })
+	log.await(t, "is it a coordinator's --gossip address")
 }
 
 func writeKeys(t *testing.T, file string, keys ...string) {

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -170,6 +169,5 @@ func (j *joiner) complain(a netip.AddrPort, err error) {
 		j.trouble.say(j.log, why, "from", a.Addr().String())
 		return
 	}
-	why := strings.TrimPrefix(err.Error(), fmt.Sprintf("failed to join %s: ", a))
-	j.trouble.say(j.log, "cannot join", "member", fmt.Sprintf("%s: %s", a, why))
+	j.trouble.say(j.log, "cannot join", "member", fmt.Sprintf("%s: %s", a, plainWords(a.String(), err.Error())))
 }

@@ -59,11 +59,23 @@ func keyTrouble(text string) string {
 	case strings.Contains(text, "encryption is not configured"):
 		return "gossip refused: one side encrypts it and the other has no key; give both the same --gossip-key-file"
 	case strings.Contains(text, "remote state is not encrypted"):
-		return "gossip refused: the other side has no key; give both the same --gossip-key-file"
+		return "gossip refused: the other side has no key, or it is no member's gossip port; give both the same --gossip-key-file"
 	case strings.Contains(text, "Decrypt packet failed"):
 		return "gossip refused: a packet is not encrypted with any key of this member's key file; give both the same file"
 	}
 	return ""
+}
+
+// foreign is what is said of something that answers, and does not gossip.
+const foreign = "something answers there that does not gossip: is it a coordinator's --gossip address (port 7401 if nothing was said), not that of --listen (7400)?"
+
+// plainWords is what a failed call says, in an operator's words.
+func plainWords(member, why string) string {
+	why = strings.TrimPrefix(why, "failed to join "+member+": ")
+	if strings.Contains(why, "invalid msgType") {
+		return foreign
+	}
+	return why
 }
 
 // trouble says each kind of trouble with each peer once in a while.

@@ -20,7 +20,7 @@ func CheckExposure(listen string, hasTLS, hasKey, insecure bool) error {
 	}
 	var open, fix []string
 	if !hasTLS {
-		open = append(open, "submit jobs, which run programs and read files on the workers, and read their results")
+		open = append(open, "be taken for a client or a worker of the fleet: submit jobs, which run programs and read files, and read their results")
 		fix = append(fix, "--tls-cert, --tls-key and --tls-ca (millrace certs makes them)")
 	}
 	if !hasKey {

@@ -68,7 +68,7 @@ type WorkerChanged struct {
 func (WorkerChanged) effect() {}
 
 // changeWorker tells that a worker is not as it was.
-func (l *Ledger) changeWorker(*worker) {}
+func (l *Ledger) changeWorker(w *worker) { l.emit(WorkerChanged{w.id}) }
 
 // Worker returns how a worker is at a time.
 func (l *Ledger) Worker(id WorkerID, at Time) (WorkerView, bool) {

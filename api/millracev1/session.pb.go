@@ -1343,7 +1343,11 @@ type SessionResponse struct {
 	EndedJobs []uint64 `protobuf:"varint,10,rep,packed,name=ended_jobs,json=endedJobs,proto3" json:"ended_jobs,omitempty"`
 	// With drain: running leases may take so long, and are returned then; the
 	// worker's own time when absent.
-	DrainWithin   *durationpb.Duration `protobuf:"bytes,11,opt,name=drain_within,json=drainWithin,proto3" json:"drain_within,omitempty"`
+	DrainWithin *durationpb.Duration `protobuf:"bytes,11,opt,name=drain_within,json=drainWithin,proto3" json:"drain_within,omitempty"`
+	// For a worker that drains: no output that it holds is needed from it any
+	// more, or nobody could take it over. It may leave once its leases and
+	// outcomes are settled; without this it waits for the end of its time.
+	Leave         bool `protobuf:"varint,12,opt,name=leave,proto3" json:"leave,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1453,6 +1457,13 @@ func (x *SessionResponse) GetDrainWithin() *durationpb.Duration {
 		return x.DrainWithin
 	}
 	return nil
+}
+
+func (x *SessionResponse) GetLeave() bool {
+	if x != nil {
+		return x.Leave
+	}
+	return false
 }
 
 // Attached answers an attach.
@@ -2255,7 +2266,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\arecords\x18\x05 \x01(\x03R\arecords\x12\x12\n" +
 	"\x04path\x18\x06 \x01(\tR\x04path\x12\x10\n" +
 	"\x03job\x18\a \x01(\x04R\x03job\x12\x1c\n" +
-	"\taddresses\x18\b \x03(\tR\taddresses\"\xd6\x03\n" +
+	"\taddresses\x18\b \x03(\tR\taddresses\"\xec\x03\n" +
 	"\x0fSessionResponse\x121\n" +
 	"\battached\x18\x01 \x01(\v2\x15.millrace.v1.AttachedR\battached\x12+\n" +
 	"\x04jobs\x18\x02 \x03(\v2\x17.millrace.v1.JobContextR\x04jobs\x12*\n" +
@@ -2269,7 +2280,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"ended_jobs\x18\n" +
 	" \x03(\x04R\tendedJobs\x12<\n" +
-	"\fdrain_within\x18\v \x01(\v2\x19.google.protobuf.DurationR\vdrainWithin\"\x8e\x02\n" +
+	"\fdrain_within\x18\v \x01(\v2\x19.google.protobuf.DurationR\vdrainWithin\x12\x14\n" +
+	"\x05leave\x18\f \x01(\bR\x05leave\"\x8e\x02\n" +
 	"\bAttached\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12/\n" +
 	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x127\n" +

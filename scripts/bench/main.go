@@ -4,6 +4,9 @@
 // once, in a folder under the system's temporary one, and read from the page
 // cache.
 //
+// What fleets do, and what happens to them under faults, is measured by itself:
+// leases, sessions, join, scaling and faults are names, too.
+//
 //	go run ./scripts/bench                 all of it
 //	go run ./scripts/bench -runs 5 csv16   some of it
 //	go run ./scripts/bench -list           what there is
@@ -50,6 +53,9 @@ func main() {
 		for _, c := range comparisons {
 			fmt.Printf("%-10s %s (wanted: at least %.2f)\n", c.name, c.about, c.target)
 		}
+		for _, m := range measurements {
+			fmt.Printf("%-10s %s\n", m.name, m.about)
+		}
 		return
 	}
 	b := &bench{folder: *folder, runs: *runs}
@@ -63,14 +69,28 @@ func (b *bench) run(names []string) error {
 	if err := b.build(); err != nil {
 		return err
 	}
-	fmt.Printf("%-10s %9s %9s %7s %7s %9s %9s\n", "", "ours s", "theirs s", "ratio", "wanted", "ours MiB", "theirs")
+	wanted := func(name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	var failed error
+	headed := false
 	for _, c := range comparisons {
-		if len(names) > 0 && !slices.Contains(names, c.name) {
+		if !wanted(c.name) {
 			continue
+		}
+		if !headed {
+			headed = true
+			fmt.Printf("%-10s %9s %9s %7s %7s %9s %9s\n", "", "ours s", "theirs s", "ratio", "wanted", "ours MiB", "theirs")
 		}
 		if err := b.compare(c); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", c.name, err))
+		}
+	}
+	for _, m := range measurements {
+		if !wanted(m.name) {
+			continue
+		}
+		fmt.Printf("\n== %s: %s\n", m.name, m.about)
+		if err := m.run(b); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, err))
 		}
 	}
 	return failed

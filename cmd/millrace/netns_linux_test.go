@@ -178,6 +178,30 @@ func (s *spread) sameFiles(a, b string) {
 	}
 }
 
+// Two workers that cannot reach each other, while the coordinator reaches both:
+// what one of them holds and the other needs is fetched by a third.
+func TestWorkersApart(t *testing.T) {
+	s := near(t, "w1", "w2", "w3")
+	s.net.part("w1", "w2")
+	id := s.begin("--function", "ask", "--batch-records", "1", "-o", s.path("out"), "--single", s.lines("line", 12))
+	held := map[string]*question{}
+	for len(held) < 3 { // each has a part
+		q := s.next()
+		held[q.worker] = q
+	}
+	for _, q := range held {
+		q.pass()
+	}
+	s.opens()
+	s.ends(id, "done")
+	if got := s.read("out/part-00000.txt"); got != strings.Join(numbered("line", 12), "\n")+"\n" {
+		t.Errorf("it wrote %q", got)
+	}
+	if j := s.job(id); j.Records != 12 || j.Out != 12 {
+		t.Errorf("counted %+v", j)
+	}
+}
+
 // A worker in another network finds the coordinator, is found, and its outputs
 // are fetched: it tells others the address from which it reaches them.
 func TestWorkerBehindARouter(t *testing.T) {

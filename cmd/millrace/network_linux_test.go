@@ -28,6 +28,7 @@ type network struct {
 	mu    sync.Mutex
 	hosts map[string]*host
 	at    map[netip.Addr]*host
+	apart map[[2]string]bool // hosts between which nothing passes
 	draw  *rand.Rand
 }
 
@@ -80,7 +81,7 @@ func newNetwork(w *world) *network {
 	}
 	n := &network{
 		world: w, prefix: fmt.Sprintf("millrace-%d-%d-", os.Getpid(), networks.Add(1)),
-		hosts: map[string]*host{}, at: map[netip.Addr]*host{}, draw: rand.New(rand.NewPCG(networkSeed, networkSeed)),
+		hosts: map[string]*host{}, at: map[netip.Addr]*host{}, apart: map[[2]string]bool{}, draw: rand.New(rand.NewPCG(networkSeed, networkSeed)),
 	}
 	if err := n.probe(); err != nil {
 		w.Skipf("SKIPPED: no network can be made here: %v", err)
@@ -242,6 +243,13 @@ func (n *network) spoil(name string, w way, f fault) {
 	}
 }
 
+// part lets nothing pass between two hosts from now on.
+func (n *network) part(a, b string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.apart[[2]string{a, b}], n.apart[[2]string{b, a}] = true, true
+}
+
 // carry takes what a host sends to whom it is for.
 func (n *network) carry(h *host) {
 	buffer := make([]byte, 1<<16)
@@ -265,7 +273,7 @@ func (n *network) route(h *host, data []byte) (*host, time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	there := n.at[destination(data)]
-	if there == nil || n.draw.Float64() < h.from.loss || n.draw.Float64() < there.to.loss {
+	if there == nil || n.apart[[2]string{h.name, there.name}] || n.draw.Float64() < h.from.loss || n.draw.Float64() < there.to.loss {
 		return nil, 0
 	}
 	return there, h.from.delay + there.to.delay

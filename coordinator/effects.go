@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/wire"
@@ -155,7 +154,7 @@ func (o *owner) jobEnded(e ledger.JobEnded) {
 	case j.rests:
 		what = "result made again"
 	}
-	o.logger.Info(what, "job", j.name, "state", api.ShortName(told.GetState()),
+	o.logger.Info(what, "job", j.name, "state", shown(told.GetState()),
 		"batches", told.GetStats().GetBatchesDone(), "retries", told.GetStats().GetRetries(),
 		"elapsed", told.GetStats().GetElapsed().AsDuration().Round(time.Millisecond),
 		"failure", or(told.GetFailure().GetMessage(), view.Remake))

@@ -2,10 +2,12 @@ package coordinator
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"time"
 
 	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -17,11 +19,12 @@ import (
 // known is what is kept of a worker beside what the ledger knows: for people,
 // and for other workers. All of it is the owner's.
 type known struct {
-	said   introduction // in its last session
-	spool  int64        // bytes in its spool, as it last said
-	member fleet.Member // its newest process that gossip knows; no name when none
-	probe  func()       // ends the probing of its address; nil when there is none
-	state  ledger.Standing
+	said   introduction    // in its last session
+	spool  int64           // bytes in its spool, as it last said
+	member fleet.Member    // its newest process that gossip knows; no name when none
+	probe  func()          // ends the probing of its address; nil when there is none
+	state  ledger.Standing // when a line was last written about it
+	reason string
 	warned ledger.Time // when it was last told of what it could not have
 }
 
@@ -123,27 +126,31 @@ func opinion(o fleet.Opinion) ledger.Opinion {
 	return ledger.OpinionUnknown
 }
 
-// workerChanged logs a worker's transition, if there was one.
+// workerChanged logs a worker's transition, if there was one: of one that is
+// away also what has become known of that since. That it attached was told.
 func (o *owner) workerChanged(id ledger.WorkerID) {
 	k := o.fleet.workers[id]
 	v, ok := o.ledger.Worker(id, o.now)
-	if k == nil || !ok || v.State == k.state {
+	if k == nil || !ok {
 		return
 	}
-	before := k.state
-	k.state = v.State
-	level := o.logger.Info
-	if v.State == ledger.StandingQuarantined || v.State == ledger.StandingSuspected {
-		level = o.logger.Warn
+	before, because := k.state, k.reason
+	k.state, k.reason = v.State, v.Reason
+	news := v.State != before || v.State == ledger.StandingAway && v.Reason != because
+	if !news || before == ledger.StandingNone && v.State == ledger.StandingReady {
+		return
 	}
-	level("worker changed", "worker", string(id), "state", stateName(v.State), "before", stateName(before), "reason", v.Reason,
-		"session", pb.SessionOpinion(v.Session).String(), "gossip", pb.GossipOpinion(v.Gossip).String())
+	level := slog.LevelInfo
+	if v.State == ledger.StandingQuarantined || v.State == ledger.StandingSuspected {
+		level = slog.LevelWarn
+	}
+	o.logger.Log(context.Background(), level, "worker "+shown(pb.WorkerState(v.State)), "worker", string(id),
+		"before", shown(pb.WorkerState(before)), "reason", v.Reason,
+		"session", shown(pb.SessionOpinion(v.Session)), "gossip", shown(pb.GossipOpinion(v.Gossip)))
 }
 
-// stateName is a state in words.
-func stateName(s ledger.Standing) string {
-	return or(api.ShortName(pb.WorkerState(s)), "unknown")
-}
+// shown is a value of an enum in words.
+func shown(value protoreflect.Enum) string { return or(api.ShortName(value), "unknown") }
 
 // worker is how a worker is, for people.
 func (o *owner) worker(v ledger.WorkerView) *pb.Worker {

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -199,5 +200,52 @@ func TestStrangersAreForgotten(t *testing.T) {
 	}
 	if b.workers["7"] == nil || stopped < 8*firstSweep {
 		t.Errorf("%d are left, and %d probes were stopped", len(b.workers), stopped)
+	}
+}
+
+// Each transition of a worker is one line of the log.
+func TestTransitionsOfWorkersAreLogged(t *testing.T) {
+	var lines strings.Builder
+	logger := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	inWorld(t, Config{Logger: logger}, func(w *world) {
+		f := w.attach("w", 1)
+		observe := func(o fleet.Opinion) {
+			w.c.Observe(fleet.Member{Name: "w", Role: fleet.Worker, Opinion: o})
+			w.workers()
+		}
+		observe(fleet.Alive)
+		observe(fleet.Suspect)
+		observe(fleet.Alive)
+		_, err := w.client.Cordon(w.ctx, named("w"))
+		w.must(err)
+		_, err = w.client.Uncordon(w.ctx, named("w"))
+		w.must(err)
+		f.send(&pb.SessionRequest{Drain: true})
+		f.hangUp()
+		synctest.Wait()
+	})
+	at := 0
+	for _, want := range []string{
+		`level=INFO msg="worker attached" worker=w`,
+		`level=WARN msg="worker suspected" worker=w before=ready`,
+		`level=INFO msg="worker ready" worker=w before=suspected`,
+		`level=INFO msg="worker cordoned" worker=w before=ready`,
+		`level=INFO msg="worker ready" worker=w before=cordoned`,
+		`level=INFO msg="worker draining" worker=w before=ready`,
+		`level=INFO msg="worker away" worker=w before=draining`,
+	} {
+		i := strings.Index(lines.String()[at:], want)
+		if i < 0 {
+			t.Fatalf("%s is not there, or not in order, in\n%s", want, lines.String())
+		}
+		at += i
+	}
+	if n := strings.Count(lines.String(), "msg=\"worker ready"); n != 2 {
+		t.Errorf("it is ready %d times in\n%s", n, lines.String())
 	}
 }

@@ -9,7 +9,7 @@ func count(m *pb.SessionResponse) int {
 	}
 	n := len(m.Jobs) + len(m.Grants) + len(m.Acks) + len(m.Revokes) +
 		len(m.DropOutputs) + len(m.Sends) + len(m.EndedJobs)
-	if m.Attached != nil || m.Heartbeat != 0 || m.Drain {
+	if m.Attached != nil || m.Heartbeat != 0 || m.Drain || m.Leave {
 		n++
 	}
 	return n
@@ -25,6 +25,7 @@ func join(m, later *pb.SessionResponse) *pb.SessionResponse {
 	}
 	m.Heartbeat = max(m.Heartbeat, later.Heartbeat)
 	m.Drain = m.Drain || later.Drain
+	m.Leave = m.Leave || later.Leave
 	if later.DrainWithin != nil {
 		m.DrainWithin = later.DrainWithin
 	}
@@ -54,8 +55,8 @@ func split(m *pb.SessionResponse, room int) (first, rest *pb.SessionResponse) {
 		return nil, nil
 	}
 	c := cutter{room: room}
-	first = &pb.SessionResponse{Attached: m.Attached, Heartbeat: m.Heartbeat, Drain: m.Drain, DrainWithin: m.DrainWithin}
-	m.Attached, m.Heartbeat, m.Drain, m.DrainWithin = nil, 0, false, nil
+	first = &pb.SessionResponse{Attached: m.Attached, Heartbeat: m.Heartbeat, Drain: m.Drain, DrainWithin: m.DrainWithin, Leave: m.Leave}
+	m.Attached, m.Heartbeat, m.Drain, m.DrainWithin, m.Leave = nil, 0, false, nil, false
 	first.Acks, m.Acks = cut(&c, m.Acks, ackSize)
 	first.Jobs, m.Jobs = cut(&c, m.Jobs, contextSize)
 	first.Grants, m.Grants = cut(&c, m.Grants, leaseSize)

@@ -17,10 +17,10 @@ func TestWhatGathersGoesOutInOneMessage(t *testing.T) {
 	b := New(100)
 	put(t, b, &pb.SessionResponse{Grants: leases(0, 2), Heartbeat: 3})
 	put(t, b, &pb.SessionResponse{Grants: leases(2, 3), Acks: []*pb.OutcomeAck{{}}, Heartbeat: 4})
-	put(t, b, &pb.SessionResponse{Drain: true, DrainWithin: durationpb.New(5), EndedJobs: []uint64{7}})
+	put(t, b, &pb.SessionResponse{Drain: true, DrainWithin: durationpb.New(5), Leave: true, EndedJobs: []uint64{7}})
 	m := take(t, b)
 	if got := batches(m); !slices.Equal(got, []uint64{0, 1, 2}) || len(m.Acks) != 1 ||
-		m.Heartbeat != 4 || !m.Drain || m.DrainWithin.GetNanos() != 5 || !slices.Equal(m.EndedJobs, []uint64{7}) {
+		m.Heartbeat != 4 || !m.Drain || m.DrainWithin.GetNanos() != 5 || !m.Leave || !slices.Equal(m.EndedJobs, []uint64{7}) {
 		t.Fatalf("took %v", m)
 	}
 }

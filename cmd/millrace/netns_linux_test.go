@@ -78,7 +78,7 @@ func TestCutOffWorker(t *testing.T) {
 			t.Logf("taken back after %v", time.Since(began))
 			held["w2"].pass()
 			<-time.After(netLease - time.Since(began)) // the cut lasts for longer, however soon it was noticed
-			if w&from != 0 { // it could not say that it was done
+			if w&from != 0 {                           // it could not say that it was done
 				s.again(held["w1"].line, "w2")
 			}
 			s.net.spoil("w1", w, fault{})

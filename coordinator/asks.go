@@ -17,7 +17,7 @@ var (
 	// errForgotten: nothing of the job is needed any more.
 	errForgotten = errors.New("the job is not kept any more")
 	// errTooLate: it was asked for in a round that is over.
-	errTooLate = errors.New("outputs before it have to be made again")
+	errTooLate = errors.New("it, or one before it, is not where it was")
 )
 
 // askFor is an output that was asked for, and is not yet delivered.
@@ -55,11 +55,18 @@ func (a asks) lost(outputs []ledger.OutputID) {
 	}
 }
 
-// keep ends the transfers of a job's outputs but those that are there.
+// keep ends the transfers of a job's outputs but those that are there. Whoever
+// has begun to bring one goes on: it may only have been taken over by another
+// worker.
 func (a asks) keep(id ledger.JobID, there map[ledger.OutputID]bool) {
 	for output, same := range a {
-		if same[0].job == id && !there[output] {
-			a.lost([]ledger.OutputID{output})
+		if same[0].job != id || there[output] {
+			continue
+		}
+		for _, asked := range same {
+			if !asked.transfer.Begun() {
+				asked.transfer.Fail(errTooLate)
+			}
 		}
 	}
 }

@@ -226,6 +226,7 @@ func TestTransitionsOfWorkersAreLogged(t *testing.T) {
 		_, err = w.client.Uncordon(w.ctx, named("w"))
 		w.must(err)
 		f.send(&pb.SessionRequest{Drain: true})
+		synctest.Wait()
 		f.hangUp()
 		synctest.Wait()
 	})

@@ -42,6 +42,7 @@ func (r *Relay) Expect(size, hold int64) *Transfer {
 // once.
 func (r *Relay) Upload(ticket string) (*Transfer, error) {
 	if t := r.take(ticket); t != nil {
+		t.begin()
 		return t, nil
 	}
 	return nil, ErrUnknown

@@ -12,9 +12,12 @@ import (
 func TestTransferKeepsOrderAndEnds(t *testing.T) {
 	r := New()
 	in := r.Expect(6, 4)
+	if in.Begun() {
+		t.Error("it has begun before anybody brings it")
+	}
 	out, err := r.Upload(in.Ticket())
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || !in.Begun() {
+		t.Fatal(err, in.Begun())
 	}
 	go func() {
 		for _, s := range []string{"ab", "", "cd", "ef"} {

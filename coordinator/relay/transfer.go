@@ -29,6 +29,7 @@ type Transfer struct {
 	got    int64 // all that was ever written
 	end    error // why nothing more comes; io.EOF when all is there
 	gone   bool  // the reader has closed it
+	begun  bool  // somebody brings its bytes
 
 	data chan struct{} // holds one token when the reader should look again
 	room chan struct{} // holds one token when the writer should look again
@@ -43,6 +44,20 @@ func newTransfer(ticket string, size, hold int64) *Transfer {
 
 // Ticket names the transfer to the worker. It can't be guessed.
 func (t *Transfer) Ticket() string { return t.ticket }
+
+func (t *Transfer) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begun = true
+}
+
+// Begun says whether somebody brings its bytes: then their upload ends it, one
+// way or the other.
+func (t *Transfer) Begun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.begun
+}
 
 // Write adds bytes, which must not change afterwards. It waits until they fit,
 // or until nothing else is held.

@@ -54,7 +54,7 @@ its name is the common name (CN).`,
 		Example: `  millrace certs pki
   millrace certs pki --name anna --role client --role operator
   millrace certs pki --name rack7-3 --role worker --valid 30d`,
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("into which folder?"),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false

@@ -19,7 +19,7 @@ func (a *app) checkCommand() *cobra.Command {
 column, and what was meant. Nothing runs, and no data is looked at.`,
 		Example: `  millrace check job.yaml
   millrace check --json *.yaml`,
-		Args: cobra.MinimumNArgs(1),
+		Args: oneOrMore("which job files?"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.check(args) },
 	}
 }

@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +36,7 @@ func addClientFlags(cmd *cobra.Command) *clientOptions {
 	o := &clientOptions{server: defaultListen}
 	f := settings.Flags{FlagSet: cmd.Flags()}
 	f.SortFlags = false
-	f.Text(&o.server, "server", "host:port", "", "the coordinator's address")
+	f.Text(&o.server, "server", "host:port", "", "the coordinator's address; port 7400 if it has none")
 	addTLSFlags(f, &o.tls)
 	completeFiles(cmd)
 	return o
@@ -48,6 +51,10 @@ type link struct {
 
 // connect makes a link. Nothing is sent yet.
 func (a *app) connect(o *clientOptions) (*link, error) {
+	server, err := serverAddress(o.server)
+	if err != nil {
+		return nil, usage("--server %q: %w", o.server, err)
+	}
 	options := []grpc.DialOption{
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectWithin}),
 		grpc.WithUserAgent("millrace/" + version().Version),
@@ -61,11 +68,27 @@ func (a *app) connect(o *clientOptions) (*link, error) {
 		toWorkers = keeper.Client(identity.Worker)
 		options = append(options, grpc.WithTransportCredentials(keeper.ClientCredentials(identity.Coordinator)))
 	}
-	client, err := api.Dial(o.server, options...)
+	client, err := api.Dial(server, options...)
 	if err != nil {
 		return nil, usage("--server: %w", err)
 	}
-	return &link{client, dataplane.NewPool(toWorkers), o.server}, nil
+	return &link{client, dataplane.NewPool(toWorkers), server}, nil
+}
+
+// serverAddress is HOST:PORT of a coordinator, of which the port may be left out.
+func serverAddress(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		_, port, _ = net.SplitHostPort(defaultListen)
+		host = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+		if strings.Contains(host, ":") && net.ParseIP(host) == nil {
+			return "", errors.New("HOST:PORT is meant, such as coordinator.example:7400")
+		}
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ ") {
+		return "", errors.New("HOST:PORT is meant, such as coordinator.example:7400")
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // Close ends the connections. What they have to say then helps nobody.
@@ -78,6 +101,12 @@ func (l *link) Close() {
 func (l *link) told(ctx context.Context, err error) error {
 	if status, ok := isInterrupted(ctx); ok {
 		return &failure{status, context.Cause(ctx)}
+	}
+	switch text := err.Error(); {
+	case strings.Contains(text, "unknown service millrace."):
+		return failed(fmt.Errorf("what answers at %s is no coordinator; a worker's data port? (%w)", l.server, err))
+	case strings.Contains(text, "error reading server preface"):
+		return failed(fmt.Errorf("what answers at %s does not speak gRPC as we do: a gossip port, or one that wants TLS? (%s)", l.server, undressed(err)))
 	}
 	if api.CodeOf(err) == api.Unavailable {
 		err = fmt.Errorf("no coordinator answers at %s: %s\nIs it running? --server or MILLRACE_SERVER names another one", l.server, undressed(err))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/cmd/cli/settings"
 	"github.com/millrace/millrace/coordinator/ledger"
 	"github.com/millrace/millrace/coordinator/server"
@@ -97,8 +98,8 @@ func (o *coordinatorOptions) jobFlags(f settings.Flags) {
 	f.Count(&c.KeepJobs, "keep-jobs", "", 1, "remember at most so many ended jobs")
 	f.Count(&c.MaxJobs, "max-jobs", "", 1, "refuse jobs beyond so many that have not ended")
 	o.shelfResult, o.shelfBytes = 1<<20, 64<<20
-	f.Bytes(&o.shelfResult, "shelf-result", "", "keep a copy here of results up to this size, so that their workers may go")
-	f.Bytes(&o.shelfBytes, "shelf-bytes", "", "keep at most so much in such copies")
+	f.Bytes(&o.shelfResult, "shelf-result", "", 0, "keep a copy here of results up to this size, so that their workers may go")
+	f.Bytes(&o.shelfBytes, "shelf-bytes", "", 0, "keep at most so much in such copies")
 	f.Pairs(&o.quotas, "quota", "user=slots", "give a user at most so many slots at once; * for all others", func(user, slots string) error {
 		if n, err := strconv.Atoi(slots); err != nil || n < 1 {
 			return fmt.Errorf("%s=%s: the slots of a user are a whole number from 1 on", user, slots)
@@ -110,8 +111,8 @@ func (o *coordinatorOptions) jobFlags(f settings.Flags) {
 func (o *coordinatorOptions) workerFlags(f settings.Flags) {
 	usual, c := ledger.DefaultConfig(), &o.config.Coordinator
 	c.Lease, c.TargetLease, c.MaxSessions = usual.Lease, usual.TargetLease, usual.MaxWorkers
-	f.Duration(&c.Lease, "lease", "", time.Millisecond, "a lease ends when its worker was silent this long")
-	f.Duration(&c.Heartbeat, "heartbeat", "1s, or a third of --lease", time.Millisecond, "have workers say this often that they live")
+	f.Duration(&c.Lease, "lease", "", 100*time.Millisecond, "a lease ends when its worker was silent this long")
+	f.Duration(&c.Heartbeat, "heartbeat", "1s, or a third of --lease", 10*time.Millisecond, "have workers say this often that they live")
 	f.Duration(&c.WorkerGone, "worker-gone", "30s, or three times --lease", time.Millisecond, "make outputs anew when their worker was away this long")
 	f.Duration(&c.TargetLease, "target-lease", "", time.Millisecond, "cut batches so that each takes about this long")
 	f.Count(&c.MaxSessions, "max-workers", "", 1, "refuse workers beyond so many")
@@ -127,8 +128,14 @@ func (o *coordinatorOptions) finish() error {
 		}
 		c.Gossip = next
 	}
+	if err := o.checkTimes(); err != nil {
+		return err
+	}
 	c.Coordinator.ShelfResult, c.Coordinator.ShelfBytes = int(o.shelfResult), int(o.shelfBytes)
 	if o.shelfResult == 0 || o.shelfBytes == 0 {
+		if err := o.checkTimes(); err != nil {
+			return err
+		}
 		c.Coordinator.ShelfResult, c.Coordinator.ShelfBytes = -1, 0 // none
 	}
 	c.Coordinator.Quotas = map[string]int{}
@@ -143,6 +150,19 @@ func (o *coordinatorOptions) finish() error {
 	return nil
 }
 
+// checkTimes tells which times don't fit each other.
+func (o *coordinatorOptions) checkTimes() error {
+	c := &o.config.Coordinator
+	if c.Heartbeat > c.Lease/3 {
+		return usage("--heartbeat %s is more than a third of --lease %s: two that are lost would end a lease",
+			api.FormatDuration(c.Heartbeat), api.FormatDuration(c.Lease))
+	}
+	if c.WorkerGone > 0 && c.WorkerGone < c.Lease {
+		return usage("--worker-gone %s is less than --lease %s", api.FormatDuration(c.WorkerGone), api.FormatDuration(c.Lease))
+	}
+	return nil
+}
+
 // portAfter is the address with the next port; any for any.
 func portAfter(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
@@ -150,10 +170,12 @@ func portAfter(address string) (string, error) {
 		return "", errors.New("HOST:PORT is meant, such as 0.0.0.0:7400")
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 1<<16-1 {
-		return "", errors.New("its port is to be a number below 65535")
-	}
-	if n > 0 {
+	switch {
+	case err != nil:
+		return "", errors.New("its port is to be a number up to 65535")
+	case n == 1<<16-1:
+		return "", errors.New("there is no port after it for gossip: name one with --gossip")
+	case n > 0:
 		n++
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
@@ -166,7 +188,7 @@ func (a *app) runCoordinator(ctx context.Context, o *coordinatorOptions) error {
 	o.config.Version, o.config.Logger = version().Version, a.logger(a.stderr)
 	s, err := server.New(o.config)
 	if err != nil {
-		return failed(err)
+		return notStarted(ctx, err)
 	}
 	err = a.tellProcess([]fact{{"listen", s.Addr()}, {"gossip", s.GossipAddr()}})
 	if err != nil {

@@ -23,7 +23,7 @@ func (a *app) explainCommand() *cobra.Command {
 so, and why what waits of it is waiting. What a job would do is told without
 running it by: millrace submit --explain, or millrace run --explain`,
 		Example: "  millrace explain k3x9a-7\n  millrace explain --json k3x9a-7 | jq -r .waiting[]",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactlyOne("which job? Give its identifier; millrace list tells it"),
 	}
 	o := addClientFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -85,6 +85,7 @@ func TestCordonAndUncordon(t *testing.T) {
 		}
 	}
 	c.want(c.ask("cordon"), 2, "", "--label")
+	c.want(c.ask("cordon", "--label", "rack=9"), 1, "", "no worker has the label rack=9")
 }
 
 func TestDrainByLabel(t *testing.T) {
@@ -140,7 +141,28 @@ func TestNobodyAnswers(t *testing.T) {
 		got := w.run("", append(args, "--server", "127.0.0.1:1")...)
 		w.want(got, 1, "", "no coordinator answers at 127.0.0.1:1", "refused", "MILLRACE_SERVER")
 	}
-	w.want(w.run("", "list", "--server", "nowhere"), 1, "", "nowhere")
+	w.want(w.run("", "list", "--server", "nowhere.invalid"), 1, "", "nowhere.invalid:7400")
+	w.want(w.run("", "get"), 2, "", "which job?", "millrace list")
+	w.want(w.run("", "cancel"), 2, "", "which jobs?")
+}
+
+func TestServerAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"h:1": "h:1", "h": "h:7400", "127.0.0.1": "127.0.0.1:7400", "[::1]:5": "[::1]:5", "::1": "[::1]:7400", "[::1]": "[::1]:7400",
+		"": "", "h:": "", ":7400": "", "h:x": "", "h:0": "", "h:70000": "", "http://h:1": "", "a b": "",
+	} {
+		if got, err := serverAddress(text); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+// What answers, but is no coordinator, is said to be none.
+func TestTheWrongPort(t *testing.T) {
+	c := place(t, nil).cluster()
+	w := c.worker("w1")
+	c.want(c.run("", "workers", "--server", w.told["data"]), 1, "", "is no coordinator", "data port")
+	c.want(c.run("", "workers", "--server", w.told["gossip"]), 1, "", "gossip port")
 }
 
 func TestProcessesThatCantStart(t *testing.T) {
@@ -152,11 +174,20 @@ func TestProcessesThatCantStart(t *testing.T) {
 	}{
 		{[]string{"coordinator", "--listen", c.coordinator.told["listen"], "--gossip", "127.0.0.1:0"}, 1, "in use"},
 		{[]string{"coordinator", "--listen", "nonsense"}, 2, "HOST:PORT"},
-		{[]string{"coordinator", "--listen", "0.0.0.0:0"}, 1, "--insecure"},
+		{[]string{"coordinator", "--listen", "127.0.0.1:65535"}, 2, "--gossip"},
+		{[]string{"coordinator", "--listen", "0.0.0.0:0"}, 2, "--insecure"},
+		{[]string{"coordinator", "--lease", "1ms"}, 2, "at least 100ms"},
+		{[]string{"coordinator", "--lease", "1s", "--heartbeat", "5s"}, 2, "a third of --lease 1s"},
+		{[]string{"coordinator", "--tls-cert", "none"}, 2, "--tls-key is missing"},
 		{[]string{"coordinator", "--quota", "anna=none"}, 2, "anna=none"},
 		{[]string{"coordinator", "extra"}, 2, "extra"},
 		{[]string{"worker", "--slots", "0"}, 2, "slots"},
-		{[]string{"worker", "--join", c.coordinator.told["gossip"], "--data-root", "nowhere"}, 1, "nowhere"},
+		{[]string{"worker", "--join", c.coordinator.told["gossip"], "--data-root", "nowhere"}, 2, "nowhere"},
+		{[]string{"worker", "--slots", "100000"}, 2, "4096"},
+		{[]string{"worker", "--name", "a b"}, 2, "a b"},
+		{[]string{"worker", "--spool-bytes", "1"}, 2, "at least 64KiB"},
+		{[]string{"worker", "--label", "a=1", "--label", "a=2"}, 2, "a is given twice"},
+		{[]string{"worker", "--label", strings.Repeat("x", 100) + "=1"}, 2, "63 bytes"},
 	} {
 		w := c.run("", test.args...)
 		if w.status != test.want || w.stdout != "" || !strings.Contains(w.stderr, test.said) {

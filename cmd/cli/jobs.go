@@ -94,13 +94,39 @@ func ago(at, now time.Time) string {
 // jobCommand makes a command that does something to jobs by their identifiers.
 func (a *app) jobCommand(use, short, long, example string, do func(context.Context, *link, string) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use + " ID…", Short: short, Long: long, Example: example, Args: cobra.MinimumNArgs(1),
+		Use: use + " ID…", Short: short, Long: long, Example: example, Args: oneOrMore("which jobs?" + listsJobs),
 	}
 	o := addClientFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		return a.with(cmd.Context(), o, func(l *link) error { return eachJob(cmd.Context(), l, ids, do) })
 	}
 	return cmd
+}
+
+// listsJobs says where identifiers come from.
+const listsJobs = " Give their identifiers; millrace list tells them"
+
+// exactlyOne wants one argument, and asks for it.
+func exactlyOne(question string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch len(args) {
+		case 0:
+			return usage("%s\nSee: %s --help", question, cmd.CommandPath())
+		case 1:
+			return nil
+		}
+		return usage("%s takes one, and not %s\nSee: %s --help", cmd.Name(), strings.Join(args, " "), cmd.CommandPath())
+	}
+}
+
+// oneOrMore wants at least one argument, and asks for it.
+func oneOrMore(question string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage("%s\nSee: %s --help", question, cmd.CommandPath())
+		}
+		return nil
+	}
 }
 
 // eachJob does it to each job. One that fails does not keep it from the others.
@@ -187,7 +213,7 @@ func (a *app) getCommand() *cobra.Command {
 were done and had to run again, since their outputs were lost with their worker,
 are counted apart.`,
 		Example: "  millrace get k3x9a-7\n  millrace get --json k3x9a-7 | jq .batches_rerun",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactlyOne("which job? Give its identifier; millrace list tells it"),
 	}
 	o := addClientFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -32,7 +32,7 @@ func (a *app) resultCommand() *cobra.Command {
 		Example: `  millrace result k3x9a-7
   millrace result k3x9a-7 --output-format parquet >result.parquet
   millrace result k3x9a-7 --locations --json`,
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("which job? Give its identifier; millrace list tells it"),
 	}
 	o := addClientFlags(cmd)
 	cmd.Flags().StringVar(&asked, "output-format", "", "the result's `format`: "+strings.Join(outputFormats, ", "))

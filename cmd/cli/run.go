@@ -100,7 +100,7 @@ func (a *app) runCommand() *cobra.Command {
 func addRunSettings(cmd *cobra.Command, o *runOptions) {
 	f := settings.Flags{FlagSet: cmd.Flags()}
 	f.Count(&o.slots, "slots", "all cores", 1, "run this many batches at once")
-	f.Bytes(&o.memory, "max-memory", "70% of what is free, at most 768MiB", "memory for batches")
+	f.Bytes(&o.memory, "max-memory", "70% of what is free, at most 768MiB", 1, "memory for batches")
 }
 
 // addTelling adds the flags of what is told, and how.

@@ -17,7 +17,7 @@ happened. The exit status is 0 when it is done, and 1 when it failed or was
 cancelled. With --json each change is an object on a line of standard output. An
 interrupt ends the watching, not the job.`,
 		Example: "  millrace watch k3x9a-7\n  millrace watch --json k3x9a-7 | jq .positions_done",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactlyOne("which job? Give its identifier; millrace list tells it"),
 	}
 	client := addClientFlags(cmd)
 	o := &submitOptions{client: client}

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/cmd/cli/embedded"
 	"github.com/millrace/millrace/cmd/cli/settings"
 	"github.com/millrace/millrace/worker/agent"
@@ -79,12 +82,12 @@ func addWorkerFlags(cmd *cobra.Command) *server.Config {
 	f.SortFlags = false
 	f.List(&c.Join, "join", "host:port", "", "join the fleet that these are members of; names are looked up again and again", nil)
 	f.Text(&c.Name, "name", "name", "the host's and random letters", "its name, unique in the fleet; a cordon goes by it")
-	f.Pairs(&c.Labels, "label", "name=value", "say for which jobs it is", nil)
+	f.Pairs(&c.Labels, "label", "name=value", "say for which jobs it is", checkLabel)
 	f.Text(&c.Zone, "zone", "zone", "", "say where it is: a rack, a building")
 	f.Count(&c.Slots, "slots", "all cores", 1, "run this many batches at once")
-	f.Bytes(&c.MemoryBytes, "max-memory", "70% of what is free", "memory for batches")
+	f.Bytes(&c.MemoryBytes, "max-memory", "70% of what is free", 64<<20, "memory for batches")
 	f.Text(&c.SpoolFolder, "spool", "folder", "TMPDIR, or /tmp", "keep outputs in a folder of its own in this one")
-	f.Bytes(&c.SpoolBytes, "spool-bytes", "", "keep at most so much there")
+	f.Bytes(&c.SpoolBytes, "spool-bytes", "", 64<<10, "keep at most so much there")
 	f.List(&c.DataRoots, "data-root", "folder", "", "let jobs read and write files below this folder", nil)
 	f.List(&c.AllowCommands, "allow-command", "program", "", "let jobs run this program, as they write it; * for all", nil)
 	f.Text(&c.Listen, "listen", "host:port", "a free port", "serve outputs there")
@@ -92,6 +95,14 @@ func addWorkerFlags(cmd *cobra.Command) *server.Config {
 	addExposureFlags(f, exposure{&c.Advertise, &c.GossipKeyFile, &c.GossipProfile, &c.Insecure, &c.TLS}, "from where it reaches --join")
 	f.Duration(&c.DrainWithin, "drain-within", "", 0, "a drain waits so long for running batches")
 	return c
+}
+
+// checkLabel refuses what no worker can carry.
+func checkLabel(name, v string) error {
+	if len(name) > api.MaxLabelBytes || len(v) > api.MaxLabelBytes {
+		return fmt.Errorf("%s=%s: a label's name and value have at most %d bytes each", name, v, api.MaxLabelBytes)
+	}
+	return nil
 }
 
 // workerConfig fills in what flags don't say.
@@ -126,7 +137,7 @@ func (a *app) runWorker(ctx context.Context, c *server.Config) error {
 	a.patient.Store(true)
 	s, err := server.New(ctx, *c)
 	if err != nil {
-		return a.stoppedOr(ctx, err)
+		return notStarted(ctx, err)
 	}
 	err = a.tellProcess([]fact{{"name", s.Name()}, {"data", s.DataAddr()}, {"gossip", s.GossipAddr()}})
 	if err != nil {
@@ -150,4 +161,18 @@ func (a *app) stoppedOr(ctx context.Context, err error) error {
 		err = errors.New("stopped for no reason that is known")
 	}
 	return failed(err)
+}
+
+// notStarted is why a process could not be made: of a wrong setting, unless it
+// is the network, or a signal.
+func notStarted(ctx context.Context, err error) error {
+	var network *net.OpError
+	var names *net.DNSError
+	switch status, ok := isInterrupted(ctx); {
+	case ok:
+		return &failure{status, nil}
+	case errors.As(err, &network), errors.As(err, &names):
+		return failed(err)
+	}
+	return &failure{statusUsage, err}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -156,9 +157,9 @@ func labelText(labels map[string]string) string {
 
 // selecting makes a command that does something to workers, by name or label.
 func (a *app) selecting(use, short, long, example string, do func(context.Context, *link, *pb.WorkerSelector) ([]*pb.Worker, error)) *cobra.Command {
-	cmd := &cobra.Command{Use: use + " {NAME… | --label name=value}", Short: short, Long: long, Example: example}
+	cmd := &cobra.Command{Use: use + " [NAME…] [--label name=value]", Short: short, Long: long, Example: example}
 	o := addClientFlags(cmd)
-	labels := cmd.Flags().StringToStringP("label", "l", nil, "those that carry this label; of several labels, all")
+	labels := cmd.Flags().StringToStringP("label", "l", nil, "also those that carry this label; of several labels, all")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if len(names) == 0 && len(*labels) == 0 {
 			return usage("which workers? Name them, or a label of theirs with --label")
@@ -167,6 +168,9 @@ func (a *app) selecting(use, short, long, example string, do func(context.Contex
 			workers, err := do(cmd.Context(), l, &pb.WorkerSelector{Names: names, Labels: *labels})
 			if err != nil {
 				return l.told(cmd.Context(), err)
+			}
+			if len(workers) == 0 {
+				return failed(fmt.Errorf("no worker has the label %s", labelText(*labels)))
 			}
 			return a.tellWorkers(workers)
 		})

@@ -95,10 +95,14 @@ func (f *File) find(section, name string) *field {
 	return f.fields[""][name]
 }
 
-// give sets a flag.
+// give sets a flag, and nothing of what it was set to before stays.
 func (f *field) give(flag *pflag.Flag) error {
-	if v, ok := flag.Value.(*value); f.list && !(ok && v.many) {
+	v, ours := flag.Value.(*value)
+	switch {
+	case f.list && !(ours && v.many):
 		return errors.New("one value is meant, and no list")
+	case ours && v.many:
+		v.reset()
 	}
 	for _, text := range f.texts {
 		if err := flag.Value.Set(text); err != nil {

@@ -21,7 +21,8 @@ type Flags struct{ *pflag.FlagSet }
 // value is the value of a setting: text that parse must accept.
 type value struct {
 	kind  string
-	many  bool // it takes several texts, one after the other
+	many  bool   // it takes several texts, one after the other
+	reset func() // forgets those; nil where there is only one
 	show  func() string
 	parse func(string) error
 }
@@ -87,9 +88,15 @@ func showTime(otherwise string) func(time.Duration) string {
 	}
 }
 
-// Bytes adds a setting that is a size.
-func (f Flags) Bytes(to *int64, name, otherwise, usage string) {
-	add(f, to, name, "size", otherwise, usage, api.ParseBytes, func(n int64) string {
+// Bytes adds a setting that is a size, from least on.
+func (f Flags) Bytes(to *int64, name, otherwise string, least int64, usage string) {
+	add(f, to, name, "size", otherwise, usage, func(s string) (int64, error) {
+		n, err := api.ParseBytes(s)
+		if err == nil && n < least {
+			err = fmt.Errorf("%s is too little: at least %s", s, showBytes(least))
+		}
+		return n, err
+	}, func(n int64) string {
 		if n == 0 && otherwise != "" {
 			return ""
 		}
@@ -154,7 +161,8 @@ func (f Flags) List(to *[]string, name, kind, otherwise, usage string, check fun
 		}
 		return append(before, texts...), nil
 	}, joined)
-	flag.Value.(*value).many = true
+	v := flag.Value.(*value)
+	v.many, v.reset = true, func() { given = false }
 }
 
 func checked(text string, check func(string) error) error {
@@ -180,6 +188,9 @@ func (f Flags) Pairs(to *map[string]string, name, kind, usage string, check func
 			if !ok || key == "" {
 				return nil, fmt.Errorf("%q is not %s", text, kind)
 			}
+			if _, twice := all[key]; twice {
+				return nil, fmt.Errorf("%s is given twice", key)
+			}
 			if check != nil {
 				if err := check(key, v); err != nil {
 					return nil, err
@@ -189,7 +200,8 @@ func (f Flags) Pairs(to *map[string]string, name, kind, usage string, check func
 		}
 		return all, nil
 	}, func(all map[string]string) string { return joined(pairs(all)) })
-	flag.Value.(*value).many = true
+	v := flag.Value.(*value)
+	v.many, v.reset = true, func() { *to = nil }
 }
 
 // pairs are texts by name as NAME=VALUE, in order.

@@ -109,12 +109,12 @@ func Settle(cmd *cobra.Command, lookup func(string) (string, bool), file *File) 
 
 func settle(flag *pflag.Flag, section string, lookup func(string) (string, bool), file *File) (Setting, error) {
 	s := Setting{Name: flag.Name, Environment: Variable(flag.Name), Origin: FromDefault, Value: Default(flag)}
-	text, there := lookup(s.Environment)
+	text, _ := lookup(s.Environment) // an empty one is as none
 	found := file.find(section, flag.Name)
 	switch {
 	case flag.Changed:
 		s.Origin = FromFlag
-	case there:
+	case text != "":
 		s.Origin, s.Where = FromEnvironment, s.Environment
 		if err := flag.Value.Set(text); err != nil {
 			return s, fmt.Errorf("%s: %w", s.Environment, err)

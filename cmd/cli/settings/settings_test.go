@@ -37,7 +37,7 @@ func command(t *testing.T) (*cobra.Command, *knobs) {
 	f := Flags{cmd.Flags()}
 	f.Text(&k.listen, "listen", "host:port", "", "where")
 	f.Duration(&k.keep, "keep-for", "", time.Second, "how long")
-	f.Bytes(&k.memory, "max-memory", "what is free", "how much")
+	f.Bytes(&k.memory, "max-memory", "what is free", 1<<20, "how much")
 	f.Count(&k.slots, "slots", "all cores", 1, "how many")
 	f.Switch(&k.open, "insecure", "let in")
 	f.List(&k.join, "join", "host:port", "", "whom", nil)
@@ -144,7 +144,7 @@ worker:
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := Settle(cmd, environment("MILLRACE_KEEP_FOR=90s", "MILLRACE_PRIVATE=no"), file)
+	all, err := Settle(cmd, environment("MILLRACE_KEEP_FOR=90s", "MILLRACE_PRIVATE=no", "MILLRACE_SLOTS="), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +166,7 @@ func TestWhatIsWrongIsToldAtOnce(t *testing.T) {
 worker:
   slots: many
   keep-for: 1ms
+  max-memory: 1kB
   listen: [a, b]
   private: x
   label: {bad: 1}
@@ -179,10 +180,11 @@ slots: {a: {b: c}}
 		`:1:1: slot is no setting: did you mean "slots"?`,
 		`:3:3: worker.slots can't be used: "many" is not a whole number from 1 on`,
 		`:4:3: worker.keep-for can't be used: 1ms is too short: at least 1s`,
-		`:5:3: worker.listen can't be used: one value is meant, and no list`,
-		`:6:3: worker.private is no setting`,
-		`:7:3: worker.label can't be used: no such label`,
-		`:8:1: slots has a value that can't be used`,
+		`:5:3: worker.max-memory can't be used: 1kB is too little: at least 1MiB`,
+		`:6:3: worker.listen can't be used: one value is meant, and no list`,
+		`:7:3: worker.private is no setting`,
+		`:8:3: worker.label can't be used: no such label`,
+		`:9:1: slots has a value that can't be used`,
 	} {
 		if i >= len(faults) || !strings.Contains(faults[i].String(), want) {
 			t.Errorf("%q is not told in its place:\n%v", want, err)
@@ -221,12 +223,15 @@ func TestTheEnvironmentIsToldByName(t *testing.T) {
 
 func TestListsAreGivenAgainOrWithCommas(t *testing.T) {
 	cmd, k := command(t)
-	err := cmd.Flags().Parse([]string{"--join", "a:1,b:2", "--join", `"c,d"`, "--label", "x=1", "--label", "y=2,x=3"})
+	err := cmd.Flags().Parse([]string{"--join", "a:1,b:2", "--join", `"c,d"`, "--label", "x=1", "--label", "y=2,z=3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(k.join, []string{"a:1", "b:2", "c,d"}) || k.labels["x"] != "3" || k.labels["y"] != "2" {
+	if !slices.Equal(k.join, []string{"a:1", "b:2", "c,d"}) || k.labels["x"] != "1" || k.labels["z"] != "3" || k.labels["y"] != "2" {
 		t.Errorf("%q %v", k.join, k.labels)
+	}
+	if err := cmd.Flags().Parse([]string{"--label", "x=4"}); err == nil || !strings.Contains(err.Error(), "x is given twice") {
+		t.Errorf("one label with two values: %v", err)
 	}
 	if got := cmd.Flags().Lookup("join").Value.String(); got != `a:1,b:2,"c,d"` {
 		t.Errorf("shown as %s", got)

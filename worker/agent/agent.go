@@ -84,8 +84,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// check returns all that is wrong with the configuration.
-func (c *Config) check() error {
+// Check returns all that is wrong with the worker's name and its limits.
+func (c Config) Check() error {
 	var faults []error
 	if c.Name == "" || len(c.Name) > 63 {
 		faults = append(faults, fmt.Errorf("a worker's name has 1 to 63 bytes, not %d", len(c.Name)))
@@ -95,9 +95,6 @@ func (c *Config) check() error {
 	}
 	if c.SpoolBytes < 0 {
 		faults = append(faults, fmt.Errorf("a worker's spool is %d bytes; give more than 0", c.SpoolBytes))
-	}
-	if c.Conn == nil {
-		faults = append(faults, errors.New("a worker needs a connection to its coordinator"))
 	}
 	faults = append(faults, session.Config{Slots: c.Slots, Drain: c.DrainWithin}.Check())
 	return errors.Join(faults...)
@@ -170,7 +167,10 @@ func New(config Config) (*Agent, error) {
 	if config.Incarnation == 0 {
 		config.Incarnation = uint64(time.Now().UnixNano())
 	}
-	if err := config.check(); err != nil {
+	if config.Conn == nil {
+		return nil, errors.New("a worker needs a connection to its coordinator")
+	}
+	if err := config.Check(); err != nil {
 		return nil, err
 	}
 	spool, err := exchange.Open(config.SpoolFolder, config.Name, config.SpoolBytes)

@@ -2,17 +2,12 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/millrace/millrace/fleet"
 	"github.com/millrace/millrace/identity"
@@ -75,30 +70,14 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// maxName is how long a worker's name may be, in bytes.
-const maxName = 63
-
-// withDefaults fills in what was left out.
-func (c Config) withDefaults(ctx context.Context) (Config, error) {
+// withDefaults fills in what was left out, but for addresses.
+func (c Config) withDefaults() Config {
 	c.Name = cmp.Or(c.Name, inventedName())
 	c.Slots = cmp.Or(c.Slots, runtime.GOMAXPROCS(0))
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if c.Listen == "" {
-		host := ""
-		if c.Advertise == "" {
-			var err error
-			if host, err = fleet.AdvertisedHost(ctx, "", ":0", c.Join); err != nil {
-				return c, fmt.Errorf("find the address that others reach: %w", err)
-			}
-		}
-		c.Listen = net.JoinHostPort(host, "0")
-	}
-	if host, _, err := net.SplitHostPort(c.Listen); err == nil && c.Gossip == "" {
-		c.Gossip = net.JoinHostPort(host, "0")
-	}
-	return c, nil
+	return c
 }
 
 // inventedName is the host's name and a few letters, so that many workers of one
@@ -112,26 +91,3 @@ func inventedName() string {
 	host = strings.ToValidUTF8(host[:min(len(host), 40)], "")
 	return host + "-" + strings.ToLower(rand.Text()[:5])
 }
-
-// check tells all that is wrong with what was given.
-func (c Config) check() error {
-	var faults []error
-	if len(c.Name) > maxName || strings.ContainsFunc(c.Name, unfit) {
-		faults = append(faults, fmt.Errorf("the worker's name %q: it has at most %d bytes, and no slash, blank or what can't be printed", c.Name, maxName))
-	}
-	if len(c.Join) == 0 {
-		faults = append(faults, errors.New("a worker needs the address of a member of the fleet to join, HOST:PORT of a coordinator's gossip for instance (--join)"))
-	}
-	for name, address := range map[string]string{"listen": c.Listen, "gossip": c.Gossip} {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			faults = append(faults, fmt.Errorf("%s on %q: it must be HOST:PORT, an IPv6 address in brackets", name, address))
-			continue
-		}
-		faults = append(faults, identity.CheckExposure(address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure))
-	}
-	return errors.Join(faults...)
-}
-
-// unfit says whether a letter may not be part of a worker's name: names go into
-// file names, addresses and logs.
-func unfit(r rune) bool { return r == '/' || unicode.IsSpace(r) || !unicode.IsPrint(r) }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/api/dataplane"
 	"github.com/millrace/millrace/fleet"
 	"github.com/millrace/millrace/identity"
@@ -27,7 +28,7 @@ type Server struct {
 	config      Config
 	incarnation uint64
 	keeper      *identity.Keeper // nil without TLS
-	addr        string           // where outputs are served, as others are told
+	addrs       []string         // where outputs are served, as others are told
 	listener    net.Listener
 	data        *grpc.Server
 	roots       *roots.Roots
@@ -38,26 +39,18 @@ type Server struct {
 }
 
 // New binds the worker's ports, so that its addresses are known. Nothing runs
-// yet. The error names all that is wrong with the configuration.
+// yet. An error of the code api.Invalid names all that is wrong with the
+// configuration.
 func New(ctx context.Context, config Config) (*Server, error) {
-	config, err := config.withDefaults(ctx)
-	if err != nil {
-		return nil, err
+	config = config.withDefaults()
+	s := &Server{incarnation: uint64(time.Now().UnixNano())}
+	err := config.check()
+	if err == nil {
+		config, err = config.place(ctx)
 	}
-	s := &Server{config: config, incarnation: uint64(time.Now().UnixNano())}
-	faults := []error{config.check()}
-	if s.roots, err = roots.Open(config.DataRoots); err != nil {
-		faults = append(faults, err)
-	}
-	if config.TLS.Set() {
-		if s.keeper, err = identity.Open(config.TLS); err != nil {
-			faults = append(faults, err)
-		} else {
-			s.keeper.LogTo(config.Logger)
-		}
-	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, errors.Join(err, s.roots.Close())
+	s.config = config
+	if err := errors.Join(err, s.open()); err != nil {
+		return nil, errors.Join(api.Errorf(api.Invalid, "%v", err), s.release())
 	}
 	if err := s.bind(ctx); err != nil {
 		return nil, errors.Join(err, s.release())
@@ -65,16 +58,30 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
+// open opens what the configuration names: data roots and certificates.
+func (s *Server) open() (err error) {
+	var faults []error
+	if s.roots, err = roots.Open(s.config.DataRoots); err != nil {
+		faults = append(faults, err)
+	}
+	if s.config.TLS.Set() {
+		if s.keeper, err = identity.Open(s.config.TLS); err != nil {
+			faults = append(faults, err)
+		} else {
+			s.keeper.LogTo(s.config.Logger)
+		}
+	}
+	return errors.Join(faults...)
+}
+
 // bind takes the ports, and makes what is reached there.
 func (s *Server) bind(ctx context.Context) (err error) {
 	if s.listener, err = net.Listen("tcp", s.config.Listen); err != nil {
 		return fmt.Errorf("listen for those who fetch outputs: %w", err)
 	}
-	host, err := fleet.AdvertisedHost(ctx, s.config.Advertise, s.listener.Addr().String(), s.config.Join)
-	if err != nil {
-		return fmt.Errorf("find the address that others reach: %w", err)
+	if s.addrs, err = s.config.addresses(ctx, s.listener.Addr().String()); err != nil {
+		return err
 	}
-	s.addr = advertised(s.config.Advertise, host, s.listener.Addr().String())
 	if err := s.join(ctx); err != nil {
 		return err
 	}
@@ -87,7 +94,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.gossip, err = fleet.Start(ctx, fleet.Config{
 		Name: c.Name, Incarnation: s.incarnation, Role: fleet.Worker,
 		Bind: c.Gossip, Advertise: hostOf(c.Advertise), Join: c.Join, KeyFile: c.GossipKeyFile, Profile: c.GossipProfile,
-		Addresses: []string{s.addr}, Slots: c.Slots, Zone: c.Zone, Version: c.Version, Resolve: c.Resolve, Logger: c.Logger,
+		Addresses: s.addrs, Slots: c.Slots, Zone: c.Zone, Version: c.Version, Resolve: c.Resolve, Logger: c.Logger,
 	})
 	return err
 }
@@ -100,7 +107,7 @@ func (s *Server) hire() (err error) {
 	s.pool = s.newPool()
 	s.agent, err = agent.New(agent.Config{
 		Name: c.Name, Slots: c.Slots, MemoryBytes: c.MemoryBytes, SpoolFolder: c.SpoolFolder, SpoolBytes: c.SpoolBytes,
-		Labels: c.Labels, Zone: c.Zone, Version: c.Version, Incarnation: s.incarnation, DataAddresses: []string{s.addr},
+		Labels: c.Labels, Zone: c.Zone, Version: c.Version, Incarnation: s.incarnation, DataAddresses: s.addrs,
 		Roots: s.roots, AllowCommands: c.AllowCommands, Functions: c.Functions, Fetch: s.pool,
 		Conn: s.bosses, Renew: s.bosses.renew, DrainWithin: c.DrainWithin, Logger: c.Logger,
 	})
@@ -142,8 +149,9 @@ func (s *Server) newPool() *dataplane.Pool {
 // Name is the worker's name.
 func (s *Server) Name() string { return s.config.Name }
 
-// DataAddr is where it serves its outputs, as it tells others: HOST:PORT.
-func (s *Server) DataAddr() string { return s.addr }
+// DataAddr is where it serves its outputs, as it tells others: HOST:PORT, the
+// best if there are several.
+func (s *Server) DataAddr() string { return s.addrs[0] }
 
 // GossipAddr is where it gossips, as it tells others: HOST:PORT.
 func (s *Server) GossipAddr() string { return s.gossip.Addr() }
@@ -151,24 +159,3 @@ func (s *Server) GossipAddr() string { return s.gossip.Addr() }
 // Drain asks the worker to leave: running batches may finish within the time
 // given (the configured one when 0), waiting ones go back. Run returns then.
 func (s *Server) Drain(within time.Duration) { s.agent.Drain(within) }
-
-// advertised is the address that others are told: the host that they reach, and
-// the port that they were told, or that is listened on.
-func advertised(advertise, host, listen string) string {
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		panic("server: a listener without a port: " + listen)
-	}
-	if _, told, err := net.SplitHostPort(advertise); err == nil && told != "0" && told != "" {
-		port = told
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// hostOf is the host of HOST or HOST:PORT.
-func hostOf(advertise string) string {
-	if host, _, err := net.SplitHostPort(advertise); err == nil {
-		return host
-	}
-	return advertise
-}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -346,18 +347,73 @@ func TestAStoppedWorkerEndsAtOnce(t *testing.T) {
 
 func TestAWrongConfigurationSaysAll(t *testing.T) {
 	_, err := New(t.Context(), Config{
-		Name: "a b", Listen: "nowhere", DataRoots: []string{"/no/such/folder"}, Gossip: "127.0.0.1:0", MemoryBytes: 1,
+		Name: "a b", Listen: "nowhere", DataRoots: []string{"/no/such/folder"}, Gossip: "127.0.0.1:0", MemoryBytes: 1, SpoolBytes: 1,
+		Slots: 1 << 20, Labels: map[string]string{strings.Repeat("x", 100): ""}, Zone: strings.Repeat("z", 64),
 	})
-	for _, want := range []string{`"a b"`, "--join", `"nowhere"`, "/no/such/folder"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
+	for _, want := range []string{`"a b"`, "--join", `"nowhere"`, "/no/such/folder", "--max-memory", "--spool-bytes", "slots", "xxx", "zzz"} {
+		if err == nil || strings.Count(err.Error(), want) == 0 {
 			t.Errorf("%s is missing in: %v", want, err)
 		}
+	}
+	if api.CodeOf(err) != api.Invalid {
+		t.Errorf("the code is %v", api.CodeOf(err))
+	}
+}
+
+// A worker that can't be started says why, once, and what is wrong with --join
+// before what follows from that.
+func TestWhereAWorkerIs(t *testing.T) {
+	unknown := func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }
+	for name, test := range map[string]struct {
+		config    Config
+		has, lack string
+	}{
+		"no host":             {Config{Join: []string{"foo"}}, `"foo"`, "--insecure"},
+		"no port":             {Config{Join: []string{"foo:"}}, `"foo:"`, "--insecure"},
+		"port 0":              {Config{Join: []string{"foo:0"}}, `"foo:0"`, "--insecure"},
+		"one of two":          {Config{Join: []string{"127.0.0.1:1", ":7"}}, `":7"`, "127.0.0.1:1"},
+		"a large port":        {Config{Join: []string{"127.0.0.1:1"}, Listen: "127.0.0.1:65536"}, "--listen", "--gossip"},
+		"exposed, once":       {Config{Join: []string{"127.0.0.1:1"}, Listen: "0.0.0.0:0"}, "taken for a coordinator", "submit"},
+		"exposed to gossip":   {Config{Join: []string{"127.0.0.1:1"}, Listen: "127.0.0.1:0", Gossip: ":0"}, "all addresses", "127.0.0.1 lets"},
+		"a name unknown":      {Config{Join: []string{"foo.invalid:7401"}, Resolve: unknown}, "foo.invalid:7401", "submit"},
+		"unknown, but listen": {Config{Join: []string{"foo.invalid:7401"}, Resolve: unknown, Listen: "0.0.0.0:0"}, "a worker on 0.0.0.0", "foo.invalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.config.Name, test.config.MemoryBytes, test.config.SpoolFolder = "w", 1<<28, t.TempDir()
+			_, err := New(t.Context(), test.config)
+			if err == nil || !strings.Contains(err.Error(), test.has) || strings.Contains(err.Error(), test.lack) || strings.Count(err.Error(), "--insecure") > 1 {
+				t.Errorf("want %q, and no %q, in: %v", test.has, test.lack, err)
+			}
+			if api.CodeOf(err) != api.Invalid {
+				t.Errorf("the code is %v", api.CodeOf(err))
+			}
+		})
+	}
+}
+
+// Who listens on all addresses is told at one of each family that there is.
+func TestBothFamilies(t *testing.T) {
+	c := Config{Join: []string{"192.0.2.77:7401"}}
+	for listen, most := range map[string]int{"[::]:7": 2, "0.0.0.0:7": 1, "127.0.0.1:7": 1, "[::1]:7": 1} {
+		got, err := c.addresses(t.Context(), listen)
+		if err != nil || len(got) < 1 || len(got) > most {
+			t.Errorf("on %s it is reached at %q, %v", listen, got, err)
+		}
+		for _, address := range got {
+			a, err := netip.ParseAddrPort(address)
+			if err != nil || a.Addr().IsUnspecified() || a.Port() != 7 {
+				t.Errorf("on %s it is reached at %q", listen, got)
+			}
+		}
+	}
+	if got, err := (Config{Join: c.Join, Advertise: "w1.example"}).addresses(t.Context(), "[::]:7"); err != nil || len(got) != 1 || got[0] != "w1.example:7" {
+		t.Errorf("it is reached at %q, %v", got, err)
 	}
 }
 
 func TestNamesAreInvented(t *testing.T) {
 	a, b := inventedName(), inventedName()
-	if a == b || len(a) > maxName || strings.ContainsFunc(a, unfit) {
+	if a == b || len(a) > maxZone || strings.ContainsFunc(a, unfit) {
 		t.Errorf("names are %q and %q", a, b)
 	}
 }

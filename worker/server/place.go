@@ -1,0 +1,135 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/millrace/millrace/fleet"
+	"github.com/millrace/millrace/identity"
+)
+
+// place says where a worker listens that was not told, and fails when strangers
+// would reach it there. What it was told is in order (see check).
+func (c Config) place(ctx context.Context) (Config, error) {
+	told := c.Listen != "" || c.Advertise != ""
+	if c.Listen == "" {
+		host := ""
+		if c.Advertise == "" {
+			var err error
+			if host, err = fleet.AdvertisedHost(ctx, "", ":0", c.Join); err != nil {
+				return c, fmt.Errorf("find the address that others reach: %w", err)
+			}
+		}
+		c.Listen = net.JoinHostPort(host, "0")
+	}
+	if c.Gossip == "" {
+		c.Gossip = net.JoinHostPort(hostOf(c.Listen), "0")
+	}
+	err := c.exposed()
+	if err != nil && !told && !c.resolves(ctx) {
+		err = fmt.Errorf("none of the members to join is known by name at present (%s), so that the address from which the worker would reach them is a guess; "+
+			"put the name right, or say where to listen (--listen); with the guess: %w", strings.Join(c.Join, ", "), err)
+	}
+	return c, err
+}
+
+// exposed says what strangers could do to the worker where it would listen; nil
+// when they can't, or that is meant.
+func (c Config) exposed() error {
+	tls, key := c.TLS.Set(), c.GossipKeyFile != ""
+	at, safe := c.Listen, identity.CheckExposure(c.Listen, tls, key, c.Insecure) == nil
+	if safe {
+		at, safe = c.Gossip, identity.CheckExposure(c.Gossip, tls, key, c.Insecure) == nil
+	}
+	if safe {
+		return nil
+	}
+	var open, fix []string
+	if !tls {
+		open = append(open, "be taken for a coordinator, which has workers run programs and read and write files, and for another worker, which is given outputs")
+		fix = append(fix, "--tls-cert, --tls-key and --tls-ca (millrace certs makes them)")
+	}
+	if !key {
+		open = append(open, "join the fleet's gossip and speak for anybody in it")
+		fix = append(fix, "--gossip-key-file")
+	}
+	return fmt.Errorf("a worker on %s lets everybody who reaches it %s: give %s, or join a fleet on 127.0.0.1, or say that it is meant with --insecure",
+		cmp.Or(hostOf(at), "all addresses"), strings.Join(open, ", and "), strings.Join(fix, " and "))
+}
+
+// resolves says whether an address of any member to join is known.
+func (c Config) resolves(ctx context.Context) bool {
+	resolve := c.Resolve
+	if resolve == nil {
+		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	for _, member := range c.Join {
+		if found, err := resolve(ctx, hostOf(member)); err == nil && len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// addresses are where others reach what listens at an address, the best first:
+// one of each family where it listens on all of the machine's.
+func (c Config) addresses(ctx context.Context, listen string) ([]string, error) {
+	host, err := fleet.AdvertisedHost(ctx, c.Advertise, listen, c.Join)
+	if err != nil {
+		return nil, fmt.Errorf("find the address that others reach: %w", err)
+	}
+	all := []string{advertised(c.Advertise, host, listen)}
+	bound, err := netip.ParseAddr(hostOf(listen))
+	best, bad := netip.ParseAddr(host)
+	if c.Advertise != "" || errors.Join(err, bad) != nil || !bound.IsUnspecified() || bound.Is4() || best.IsLoopback() {
+		return all, nil
+	}
+	if other, ok := otherFamily(best); ok {
+		all = append(all, advertised("", other.String(), listen))
+	}
+	return all, nil
+}
+
+// otherFamily is an address of this machine's that others may reach who don't
+// reach one: IPv6 beside IPv4, or the other way round.
+func otherFamily(one netip.Addr) (netip.Addr, bool) {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	for _, address := range own {
+		prefix, err := netip.ParsePrefix(address.String())
+		if a := prefix.Addr(); err == nil && a.IsGlobalUnicast() && a.Is4() != one.Is4() {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// advertised is the address that others are told: the host that they reach, and
+// the port that they were told, or that is listened on.
+func advertised(advertise, host, listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		panic("server: a listener without a port: " + listen)
+	}
+	if _, told, err := net.SplitHostPort(advertise); err == nil && told != "0" && told != "" {
+		port = told
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// hostOf is the host of HOST or HOST:PORT.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}

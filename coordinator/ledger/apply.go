@@ -176,6 +176,24 @@ func (s *State) target(id JobID, index int, from, to Position) (*job, *stage) {
 	return j, g
 }
 
+// mergeTarget returns the job and stage that merged outputs belong to, if they
+// may be replaced: while the job runs, or as parts of a result that are moved.
+func (s *State) mergeTarget(f *OutputsMerged) (*job, *stage) {
+	j := s.jobs[f.Fence.Job]
+	if j == nil || !f.Moves || !j.moves(f.Stage) {
+		return s.target(f.Fence.Job, f.Stage, f.From, f.To)
+	}
+	if g := &j.stages[f.Stage]; f.From >= 0 && f.From < f.To && f.To <= g.total {
+		return j, g
+	}
+	return nil, nil
+}
+
+// moves says whether a job is done, and parts of its result may be moved.
+func (j *job) moves(index int) bool {
+	return j.state == StateDone && !j.released && index == j.last() && !j.toFiles()
+}
+
 // stateOf returns the state in which a stage runs.
 func stateOf(index int) JobState {
 	switch index {

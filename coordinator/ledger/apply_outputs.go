@@ -41,7 +41,7 @@ func (s *State) reopen(j *job, index int) {
 }
 
 func (s *State) outputsMerged(f *OutputsMerged) bool {
-	j, g := s.target(f.Fence.Job, f.Stage, f.From, f.To)
+	j, g := s.mergeTarget(f)
 	if j == nil || f.Stage < 0 || g.closed || s.outputs[f.Output.ID] != nil {
 		return false
 	}

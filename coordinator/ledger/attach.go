@@ -72,6 +72,7 @@ func (l *Ledger) admit(e *WorkerAttached) (*worker, *RefuseSession) {
 	l.incarnate(w, e)
 	w.class = l.classOf(e.Labels, e.Processors)
 	w.session, w.attached, w.draining, w.silent = e.Session, true, w.drainBy > 0, false
+	w.letGo, w.evacuateAt = false, 0
 	w.slots, w.memory, w.zone = min(max(e.Slots, 1), l.cfg.MaxSlots), e.Memory, e.Zone
 	w.renewed, w.credit, w.room = l.now, 0, 0
 	w.attachedAt, w.heardAt, w.heartbeat = l.now, l.now, l.heartbeatNow()

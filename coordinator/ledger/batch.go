@@ -31,6 +31,7 @@ type batch struct {
 	ran     time.Duration // how long, as far as known when it has failed
 	started bool          // the worker has said so
 	alone   bool
+	moves   bool    // a merge that only takes outputs over from a worker that leaves
 	thief   *worker // for whom it was asked back
 	asked   bool    // back, for a job that has none
 	owed    bool    // its worker reported an outcome, and wants an answer

@@ -297,7 +297,9 @@ func (l *Ledger) moveOn(r *run) {
 // endRun stops everything that a job still has going.
 func (l *Ledger) endRun(r *run, reason string) {
 	for b := range r.all.all() {
-		l.dissolve(b, reason)
+		if !b.moves || !r.job.moves(b.work.index) {
+			l.dissolve(b, reason)
+		}
 	}
 	if r.reserved != nil {
 		l.unreserve(r)

@@ -88,6 +88,8 @@ type Config struct {
 	// nothing, when nobody saw it start.
 	MaxLost int
 
+	// Evacuate has the outputs of workers that drain moved to others.
+	Evacuate bool
 	// LoneWorker: there never is but one worker, in the process of the client:
 	// what went wrong need not name it.
 	LoneWorker bool

@@ -96,4 +96,5 @@ func (l *Ledger) orderDrain(w *worker) {
 		l.reconsider(w, func() { w.draining = true })
 	}
 	l.emit(DrainWorker{w.id, w.session, max(w.drainBy.Sub(l.now), 0)})
+	l.evacuate(w)
 }

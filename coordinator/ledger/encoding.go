@@ -207,6 +207,7 @@ func (w *wire) outputsMerged(f *OutputsMerged) {
 	num(w, &f.To)
 	many(w, &f.Inputs, str[OutputID])
 	w.output(&f.Output)
+	w.flag(&f.Moves)
 }
 
 func (w *wire) asked(a *Asked) {

@@ -104,13 +104,15 @@ type OutputsLost struct {
 	Wanted  bool
 }
 
-// OutputsMerged: neighbouring outputs were replaced by one.
+// OutputsMerged: neighbouring outputs were replaced by one. When it Moves them
+// off a worker that leaves, that may be after the job is done.
 type OutputsMerged struct {
 	Fence    Fence
 	Stage    int
 	From, To Position
 	Inputs   []OutputID
 	Output   Output
+	Moves    bool
 }
 
 // ResultRead: the client has the result's outputs up to a position.

@@ -189,6 +189,8 @@ func (w *worker) absence() string {
 	switch {
 	case w.class == nil:
 		return "it has not attached since the coordinator started"
+	case w.draining && w.refused:
+		return "it left, as it had said"
 	case w.refused:
 		return "its session broke, and its address refuses connections"
 	case w.opinion.doubtful():

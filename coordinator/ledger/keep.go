@@ -207,6 +207,7 @@ func (s *State) jobShelved(f *JobShelved) bool {
 func (l *Ledger) followShelved(f *JobShelved, took bool) {
 	if r := l.runs[f.Job]; took && r != nil {
 		l.change(r)
+		l.endRun(r, "the result is kept elsewhere") // it is released: nothing moves any more
 		l.retire(r)
 	}
 }

@@ -84,22 +84,27 @@ func (e *entry) busy() bool {
 // merge makes a batch that merges neighbouring entries, for the worker that
 // holds most of them.
 func (l *Ledger) merge(r *run, k *work, first, last *entry) {
+	w := l.nearest(r, k, first, last)
+	if w == nil || r.closing {
+		return
+	}
+	b := l.mergeFor(r, k, first, last, w)
+	l.relist(r) // the collect must wait
+	l.enqueueMerge(b)
+}
+
+// mergeFor makes a merge batch for a worker. It begins and ends with an output.
+func (l *Ledger) mergeFor(r *run, k *work, first, last *entry, w *worker) *batch {
 	for first.out.ID == "" {
 		first = first.place.next.val
 	}
 	for last.out.ID == "" {
 		last = last.place.prev.val
 	}
-	w := l.nearest(r, k, first, last)
-	if w == nil || r.closing {
-		return
-	}
 	r.lastBatch++
 	b := &batch{run: r, work: k, id: r.lastBatch, kind: LeaseMerge, worker: w}
 	b.take(first, last)
-	l.addBatch(b)
-	l.relist(r) // the collect must wait
-	l.enqueueMerge(b)
+	return l.addBatch(b)
 }
 
 // nearest returns the worker that holds the most bytes of outputs from one entry
@@ -168,7 +173,7 @@ func (l *Ledger) grantMerge(w *worker) bool {
 
 // unblock offers the merges of a job again that it might not have granted.
 func (l *Ledger) unblock(r *run) {
-	if !r.blocked || l.held(r) || r.user.full(l.cfg.Bug) {
+	if !r.blocked || l.mergesHeld(r) || r.user.full(l.cfg.Bug) {
 		return
 	}
 	r.blocked = false
@@ -251,6 +256,9 @@ func (l *Ledger) mergeFailed(b *batch, class OutcomeClass, failure []byte) {
 			}
 		}
 		l.drop(b)
+		l.moveOn(r)
+	case b.moves && (class == OutcomeFatal || b.spent >= r.maxAttempts()):
+		l.drop(b) // it was only to be moved
 		l.moveOn(r)
 	case class == OutcomeFatal || b.spent >= r.maxAttempts():
 		l.close(r, &JobClosed{State: StateFailed, Class: class, Reason: "merging outputs failed", Failure: failure})

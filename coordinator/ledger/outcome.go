@@ -119,7 +119,7 @@ func doneFact(b *batch, w *worker, o *Outcome, at Time) Fact {
 				ids = append(ids, e.out.ID)
 			}
 		}
-		return &OutputsMerged{Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to, Inputs: ids, Output: out}
+		return &OutputsMerged{Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to, Inputs: ids, Output: out, Moves: b.moves}
 	}
 	f := &RangeDone{
 		At: at, Fence: b.fence, Stage: b.work.index, From: b.from, To: b.to, Worker: w.id,

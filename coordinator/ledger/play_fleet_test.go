@@ -114,6 +114,8 @@ func sayFleet(e ledger.Effect) string {
 	switch e := e.(type) {
 	case ledger.RefuseSession:
 		return fmt.Sprintf("refuse session %d of %s (%s): %s", e.Session, e.Worker, refusals[e.Kind], e.Reason)
+	case ledger.LetGo:
+		return fmt.Sprintf("let %s go", e.Worker)
 	case ledger.DrainWorker:
 		return fmt.Sprintf("drain %s within %v", e.Worker, e.Within)
 	}

@@ -33,6 +33,7 @@ func newPlay(t *testing.T) *play {
 		t: t, cfg: ledger.DefaultConfig(), log: journal.NewMemory(), term: 1,
 		leases: map[string]*ledger.Lease{}, session: map[ledger.WorkerID]ledger.SessionID{},
 	}
+	p.cfg.Evacuate = true
 	p.l = ledger.New(p.cfg, ledger.NewState(), p.term, 0)
 	return p
 }

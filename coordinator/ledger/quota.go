@@ -58,11 +58,20 @@ func (l *Ledger) lease(r *run, sign int) {
 	}
 }
 
-// mayMerge says whether a merge of a job may be granted now. It is offered
+// mergesHeld says whether no merge of a job may be granted. Of one that is done
+// there are only those that move its result.
+func (l *Ledger) mergesHeld(r *run) bool {
+	if r.job.state == StateDone {
+		return r.full(l.cfg.Bug)
+	}
+	return l.held(r)
+}
+
+// mayMerge says whether a merge may be granted now. It is offered
 // again once it may.
 func (l *Ledger) mayMerge(r *run) bool {
 	over := r.user.full(l.cfg.Bug)
-	if !over && !l.held(r) {
+	if !over && !l.mergesHeld(r) {
 		return true
 	}
 	r.blocked = true

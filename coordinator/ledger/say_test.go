@@ -15,7 +15,7 @@ func (p *play) say(e ledger.Effect) string {
 		return p.sayAnswer(e)
 	case ledger.Attached:
 		return fmt.Sprintf("attached %s: keep %s, drop %s", e.Worker, p.fences(e.Keep), p.fences(e.Drop))
-	case ledger.RefuseSession, ledger.DrainWorker:
+	case ledger.RefuseSession, ledger.DrainWorker, ledger.LetGo:
 		return sayFleet(e)
 	case ledger.Grant:
 		return p.sayGrant(e)

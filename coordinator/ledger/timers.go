@@ -6,16 +6,17 @@ import "time"
 type timerKind uint8
 
 const (
-	dueSession  timerKind = iota // a worker's oldest lease
-	dueGone                      // a worker's absence has lasted too long
-	dueRetry                     // a batch's back-off is over
-	dueJob                       // a job's delay or grace is over
-	dueDeadline                  // a job must have ended
-	dueSteal                     // a waiting lease may be asked back
-	dueExpiry                    // an ended job's time may be over
-	duePlea                      // a job may still have no lease
-	dueTrial                     // a worker in quarantine is tried again
-	dueWitness                   // a worker may have become silent
+	dueSession    timerKind = iota // a worker's oldest lease
+	dueGone                        // a worker's absence has lasted too long
+	dueRetry                       // a batch's back-off is over
+	dueJob                         // a job's delay or grace is over
+	dueDeadline                    // a job must have ended
+	dueSteal                       // a waiting lease may be asked back
+	dueExpiry                      // an ended job's time may be over
+	duePlea                        // a job may still have no lease
+	dueTrial                       // a worker in quarantine is tried again
+	dueEvacuation                  // a draining worker may be empty
+	dueWitness                     // a worker may have become silent
 )
 
 // timer is one thing that is due. It is never taken out before: who it
@@ -109,6 +110,8 @@ func (l *Ledger) expire() {
 			l.pleaDue(t.run)
 		case dueTrial:
 			l.trialDue(t.worker, t.at)
+		case dueEvacuation:
+			l.evacuationDue(t.worker, t.at)
 		case dueWitness:
 			l.witnessDue(t.worker, t.at)
 		}

@@ -26,6 +26,8 @@ type worker struct {
 	heartbeat   time.Duration // how often it is to say that it lives
 	weighAt     Time          // when the witnesses are heard again
 	drainBy     Time          // an operator wants it to have left by then; 0 if not
+	evacuateAt  Time          // when it is looked again what it holds, while it drains
+	letGo       bool          // it was told that it may leave
 	goneAt      Time          // when it is forgotten, while it is away
 	quarantine  quarantine
 	done        int64
@@ -233,6 +235,7 @@ func (l *Ledger) workerDraining(e WorkerDraining) {
 		return
 	}
 	l.reconsider(w, func() { w.draining = true })
+	l.evacuate(w)
 }
 
 // standDown takes everything off a worker that only one that takes leases can

@@ -44,6 +44,10 @@ func (o *owner) do(effect ledger.Effect) {
 		o.refused(e)
 	case ledger.DrainWorker:
 		o.drainWorker(e)
+	case ledger.LetGo:
+		if out := o.to(e.Worker, e.Session); out != nil {
+			out.Leave = true
+		}
 	case ledger.WorkerChanged:
 		o.workerChanged(e.Worker)
 	case ledger.OutputReady:

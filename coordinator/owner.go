@@ -167,8 +167,7 @@ func (o *owner) compact() error {
 func (o *owner) flush() {
 	for i, s := range o.dirty {
 		if s.holds > 0 {
-			s.held = append(s.held, s.out.Acks...)
-			s.out.Acks = nil
+			s.hold()
 		}
 		if err := s.box.Put(s.out); err != nil {
 			s.end(api.Errorf(api.Full, "worker %s: %v", s.worker, err))

@@ -25,7 +25,7 @@ type session struct {
 	known map[*pb.JobContext]struct{} // contexts that its worker was given
 	left  bool                        // the worker has said that it leaves
 	holds int                         // copies of results that are being made of what it holds
-	held  []*pb.OutcomeAck            // acknowledgements that wait for them
+	held  pb.SessionResponse          // acknowledgements, and the leave, that wait for them
 }
 
 // learn says whether a context must be sent, and that it will be.

@@ -57,15 +57,23 @@ func (o *owner) holdLeavers(r *keptResult) []*session {
 	return held
 }
 
+// hold takes back what would let a session's worker leave.
+func (s *session) hold() {
+	s.held.Acks = append(s.held.Acks, s.out.Acks...)
+	s.held.Leave = s.held.Leave || s.out.Leave
+	s.out.Acks, s.out.Leave = nil, false
+}
+
 // letGo ends one hold of a session.
 func (o *owner) letGo(s *session) {
-	if s.holds--; s.holds > 0 || len(s.held) == 0 {
+	if s.holds--; s.holds > 0 || len(s.held.Acks) == 0 && !s.held.Leave {
 		return
 	}
 	if out := o.to(s.worker, s.number); out != nil {
-		out.Acks = append(s.held, out.Acks...)
+		out.Acks = append(s.held.Acks, out.Acks...)
+		out.Leave = out.Leave || s.held.Leave
 	}
-	s.held = nil
+	s.held.Acks, s.held.Leave = nil, false
 }
 
 // copyResult reads a whole result.

@@ -299,7 +299,7 @@ func (g *Gossip) look() {
 func (g *Gossip) joiner() *joiner {
 	targets, _ := targetsOf(g.config.Join) // checked at the start
 	return &joiner{
-		targets: targets, resolve: g.config.Resolve, profile: g.profile, table: g.table,
+		role: g.config.Role, targets: targets, resolve: g.config.Resolve, profile: g.profile, table: g.table,
 		trouble: g.trouble, log: g.log, answered: make(map[netip.AddrPort]time.Time),
 		call: g.call,
 		self: g.isSelf,

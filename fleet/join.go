@@ -22,8 +22,12 @@ const (
 // joiner calls the members to begin with, until they are in the fleet, and when
 // they are no more. A member that knows nobody tries again soon; one that has
 // company looks up names again now and then, so that a fleet that fell apart
-// grows together, and a member that came back elsewhere is found.
+// grows together, and a member that came back elsewhere is found. It calls the
+// dead, too, while they are remembered: one that lives after all learns so that
+// it was buried, and objects. (Where it was not cut off for long it may have
+// noticed nothing.)
 type joiner struct {
+	role    Role
 	targets []target
 	resolve Resolver
 	profile profile
@@ -62,9 +66,6 @@ func targetsOf(join []string) ([]target, error) {
 
 // run calls until ctx is done; ended hints that a member has gone.
 func (j *joiner) run(ctx context.Context, ended <-chan struct{}) {
-	if len(j.targets) == 0 {
-		return
-	}
 	for {
 		wait := time.NewTimer(j.round(ctx))
 		select {
@@ -82,10 +83,12 @@ func (j *joiner) run(ctx context.Context, ended <-chan struct{}) {
 // round calls all that should be called, and says when to come back.
 func (j *joiner) round(ctx context.Context) time.Duration {
 	found, resolved := j.find(ctx)
-	j.callAll(ctx, j.due(found))
+	j.callAll(ctx, j.due(found), true)
+	j.callAll(ctx, j.lost(found), false)
 	lives := j.table.standing()
-	company := slices.Contains(slices.Collect(maps.Values(lives)), true)
-	if company && resolved && !slices.ContainsFunc(found, func(a netip.AddrPort) bool { return j.missing(a, lives) }) {
+	company := slices.Contains(slices.Collect(maps.Values(lives)), true) || len(j.targets) == 0
+	missing := slices.ContainsFunc(found, func(a netip.AddrPort) bool { return j.missing(a, lives) })
+	if company && resolved && !missing && len(j.lost(nil)) == 0 {
 		j.pause = 0
 		return jitter(j.profile.again)
 	}
@@ -94,6 +97,14 @@ func (j *joiner) round(ctx context.Context) time.Duration {
 		j.pause = j.profile.retry
 	}
 	return jitter(j.pause)
+}
+
+// lost are some of the dead that matter to this member, those in found
+// excepted, which are called anyway.
+func (j *joiner) lost(found []netip.AddrPort) []netip.AddrPort {
+	lost := slices.DeleteFunc(j.table.lost(j.role), func(a netip.AddrPort) bool { return slices.Contains(found, a) })
+	rand.Shuffle(len(lost), func(i, k int) { lost[i], lost[k] = lost[k], lost[i] })
+	return lost[:min(len(lost), atOnce)]
 }
 
 // jitter keeps many from calling one at the same moment.
@@ -139,8 +150,9 @@ func (j *joiner) missing(a netip.AddrPort, lives map[string]bool) bool {
 	return !alive && (known || !answered)
 }
 
-// callAll calls each, several at a time.
-func (j *joiner) callAll(ctx context.Context, due []netip.AddrPort) {
+// callAll calls each, several at a time, and says who does not answer, if
+// somebody wants to know.
+func (j *joiner) callAll(ctx context.Context, due []netip.AddrPort, say bool) {
 	errs := make([]error, len(due))
 	var calls sync.WaitGroup
 	room := make(chan struct{}, atOnce)
@@ -158,7 +170,7 @@ func (j *joiner) callAll(ctx context.Context, due []netip.AddrPort) {
 			continue
 		}
 		delete(j.answered, due[i])
-		if ctx.Err() == nil {
+		if say && ctx.Err() == nil {
 			j.complain(due[i], err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -146,4 +147,19 @@ func (t *table) standing() map[string]bool {
 		lives[m.Gossip] = lives[m.Gossip] || !m.ended()
 	}
 	return lives
+}
+
+// lost are where the dead gossiped that matter to a member of this role:
+// everybody to a coordinator, coordinators to everybody.
+func (t *table) lost(role Role) (lost []netip.AddrPort) {
+	lives := t.standing()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.members {
+		matters := role == Coordinator || m.Role == Coordinator
+		if a, err := netip.ParseAddrPort(m.Gossip); err == nil && matters && m.Opinion == Dead && !lives[m.Gossip] {
+			lost = append(lost, a)
+		}
+	}
+	return lost
 }

@@ -148,7 +148,7 @@ func (s *State) jobClosed(f *JobClosed) bool {
 		return true
 	}
 	s.end(j, f.State, f.At)
-	j.class, j.reason, j.fault = f.Class, f.Reason, f.Failure
+	j.class, j.reason, j.fault, j.inputs = f.Class, f.Reason, f.Failure, f.Inputs
 	s.release(j)
 	return true
 }

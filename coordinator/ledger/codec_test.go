@@ -13,7 +13,7 @@ var someFacts = []ledger.Fact{
 		At: 5, Asked: ledger.Asked{Term: 1, Request: 9}, Key: "k", Spec: []byte("spec"), PlanOnly: true,
 		Settings: ledger.Settings{
 			Priority: -3, Weight: 0.5, Delay: 1, Deadline: 2, BatchTimeout: 3, MaxAttempts: 4, RetryBudget: 1 << 63, SkipLimit: 6,
-			MaxConcurrency: 7, MaxSpoolBytes: 8, Labels: []ledger.Label{{Key: "a", Value: "b"}}, PlanRequires: []string{"sql"},
+			MaxConcurrency: 7, MaxSpoolBytes: 8, User: "u", Keep: true, KeepFor: 9, Labels: []ledger.Label{{Key: "a", Value: "b"}}, PlanRequires: []string{"sql"},
 		},
 	},
 	&ledger.JobPlanned{At: 6, Job: 1, Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Plan: &ledger.Plan{
@@ -25,8 +25,12 @@ var someFacts = []ledger.Fact{
 		Payload: []byte{3},
 	}},
 	&ledger.PauseSet{Asked: ledger.Asked{Term: 1, Request: 2}, Job: 3, Paused: true},
-	&ledger.JobClosed{At: 1, Asked: ledger.Asked{Term: 1, Request: 2}, Job: 3, State: ledger.StateFailed, Class: ledger.OutcomeFatal, Reason: "r", Failure: []byte("f"), Untried: true},
-	&ledger.JobForgotten{Job: 4},
+	&ledger.JobClosed{At: 1, Asked: ledger.Asked{Term: 1, Request: 2}, Job: 3, State: ledger.StateFailed, Class: ledger.OutcomeFatal, Reason: "r", Failure: []byte("f"), Untried: true,
+		Inputs: []ledger.Input{{Fragment: []byte("x"), From: 1, To: 2}}},
+	&ledger.JobForgotten{Job: 4, Asked: ledger.Asked{Term: 1, Request: 2}},
+	&ledger.JobShelved{Job: 4},
+	&ledger.CordonSet{Asked: ledger.Asked{Term: 1, Request: 2}, Workers: []ledger.WorkerID{"w"}, Cordoned: true},
+	&ledger.AttemptsRefunded{Worker: "w"},
 	&ledger.RangeDone{
 		At: 1, Fence: ledger.Fence{Job: 1, Batch: 2, Attempt: 3, Term: 4}, Stage: -2, From: 1, To: 2, Worker: "w",
 		Output:   ledger.Output{ID: "o", Worker: "w", Kind: ledger.OutputFile, Bytes: 3, Records: 4, Path: "p"},
@@ -34,8 +38,8 @@ var someFacts = []ledger.Fact{
 		Elapsed:  7, Skips: []byte("s"),
 	},
 	&ledger.RangeFailed{Fence: ledger.Fence{Job: 1}, Stage: 1, From: 2, To: 9, Worker: "w", Class: ledger.OutcomeKilledMemory, Failure: []byte("f"), SplitAt: 4},
-	&ledger.OutputsLost{Job: 1, Stage: 2, Outputs: []ledger.OutputID{"a", "b"}},
-	&ledger.OutputsMerged{Fence: ledger.Fence{Job: 1}, Stage: 1, From: 2, To: 3, Inputs: []ledger.OutputID{"a"}, Output: ledger.Output{ID: "o"}},
+	&ledger.OutputsLost{Job: 1, Stage: 2, Outputs: []ledger.OutputID{"a", "b"}, Wanted: true},
+	&ledger.OutputsMerged{Fence: ledger.Fence{Job: 1}, Stage: 1, From: 2, To: 3, Inputs: []ledger.OutputID{"a"}, Output: ledger.Output{ID: "o"}, Moves: true},
 	&ledger.ResultRead{Job: 1, Output: "o"},
 	&ledger.WorkWasted{Job: 1},
 }

@@ -174,6 +174,13 @@ func (w *wire) jobClosed(f *JobClosed) {
 	str(w, &f.Reason)
 	w.bytes(&f.Failure)
 	w.flag(&f.Untried)
+	many(w, &f.Inputs, (*wire).input)
+}
+
+func (w *wire) input(x *Input) {
+	w.bytes(&x.Fragment)
+	num(w, &x.From)
+	num(w, &x.To)
 }
 
 func (w *wire) rangeDone(f *RangeDone) {

@@ -61,7 +61,19 @@ type JobClosed struct {
 	Failure []byte
 	// Untried: the last failure ends the job, and is not tried again.
 	Untried bool
+	// Inputs are what the batch read of the source that ended the job: the
+	// first of it.
+	Inputs []Input
 }
+
+// Input is a range of a fragment, with the fragment's payload.
+type Input struct {
+	Fragment []byte
+	From, To int64
+}
+
+// maxInputs is how much of a failed batch's input is told.
+const maxInputs = 3
 
 // JobForgotten: an ended job, and its unread result, is kept no longer.
 type JobForgotten struct {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -236,6 +237,8 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	switch budget := r.job.settings.RetryBudget; {
 	case class == OutcomeFatal:
 		return FailedForGood
+	case spent >= r.maxAttempts() && class == OutcomeExpired:
+		return b.lostWith(spent)
 	case spent >= r.maxAttempts() && spent == 1:
 		return "a batch failed"
 	case spent >= r.maxAttempts():
@@ -282,8 +285,36 @@ func (l *Ledger) endFailed(b *batch, class OutcomeClass, failure []byte, why str
 		class, failure = f.class, f.first
 	}
 	l.close(b.run, &JobClosed{
-		State: StateFailed, Class: class, Reason: why, Failure: failure, Untried: class != OutcomeInputGone,
+		State: StateFailed, Class: class, Reason: why, Failure: failure, Untried: class != OutcomeInputGone, Inputs: b.source(),
 	})
+}
+
+// source returns what a batch reads of the source: the first of it.
+func (b *batch) source() (inputs []Input) {
+	if b.kind != LeaseProcess || b.work.index != 0 {
+		return nil
+	}
+	y := b.run.job.layout
+	splits := y.splits(b.from, b.to)
+	for _, s := range splits[:min(len(splits), maxInputs)] {
+		inputs = append(inputs, Input{y.fragments[s.Fragment].Payload, s.From, s.To})
+	}
+	return inputs
+}
+
+// lostWith says that a batch was lost with its worker, again and again.
+func (b *batch) lostWith(spent uint32) string {
+	names := []string{}
+	if f := b.knownFailure(); f != nil {
+		for _, id := range f.blamed() {
+			names = append(names, string(id))
+		}
+	}
+	if !slices.Contains(names, string(b.worker.id)) {
+		names = append(names, string(b.worker.id))
+	}
+	return fmt.Sprintf("a batch failed %d times: its worker (%s) fell silent or was lost while it ran it; it may be what ends the process",
+		spent, strings.Join(names, ", "))
 }
 
 // close proposes the end of a job. Nothing of it is granted any more.

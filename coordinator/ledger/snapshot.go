@@ -77,6 +77,7 @@ func (w *wire) job(s *State, j *job) {
 	num(w, &j.class)
 	str(w, &j.reason)
 	w.bytes(&j.fault)
+	many(w, &j.inputs, (*wire).input)
 	num(w, &j.read)
 	w.flag(&j.released)
 	w.flag(&j.shelved)

@@ -56,6 +56,7 @@ type job struct {
 	class  OutcomeClass
 	reason string
 	fault  []byte // the worker's failure that ended it
+	inputs []Input
 
 	plan      *Plan
 	fragments int // of the plan as it was made

@@ -70,6 +70,9 @@ type JobView struct {
 	Class   OutcomeClass
 	Reason  string
 	Failure []byte
+	// FailedOn is what the batch read of the source that made the job fail, the
+	// first of it; none where that was not a batch of the source.
+	FailedOn []Input
 	// Skips is what workers said of skipped records, at most 20.
 	Skips [][]byte
 	// ResultRead: the whole result was delivered.
@@ -115,7 +118,7 @@ func (l *Ledger) view(j *job, at Time) JobView {
 	v := JobView{
 		ID: j.id, Key: j.key, State: j.state, Paused: j.paused, PlanOnly: j.planOnly, Spec: j.spec,
 		Plan: j.plan, Fragments: j.fragments, Submitted: j.submitted, Ended: j.ended,
-		Class: j.class, Reason: j.reason, Failure: j.fault, Skips: j.skips,
+		Class: j.class, Reason: j.reason, Failure: j.fault, FailedOn: j.inputs, Skips: j.skips,
 		ResultRead:  j.state == StateDone && j.released && !j.settings.Keep,
 		ResultEmpty: j.state == StateDone && j.released && j.read == 0 && !j.shelved,
 		Stats:       j.stats(at),

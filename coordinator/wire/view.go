@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -75,7 +77,31 @@ func outcomeClass(c ledger.OutcomeClass) pb.OutcomeClass {
 
 // failure is why a job failed: what the worker said, after what the ledger has
 // to add. That it was said once and for all adds nothing.
-func failure(v ledger.JobView) *pb.Failure { return joined(v.Reason, v.Failure) }
+func failure(v ledger.JobView) *pb.Failure {
+	f := joined(v.Reason, v.Failure)
+	if len(v.Failure) == 0 && len(v.FailedOn) > 0 { // else its worker has named it
+		f.Message += " (input: " + ranges(v.FailedOn) + ")"
+	}
+	return f
+}
+
+// ranges names what a batch read of the source.
+func ranges(list []ledger.Input) string {
+	said := make([]string, len(list))
+	for i, in := range list {
+		f := Fragment(in.Fragment)
+		said[i] = fmt.Sprintf("%s %d to %d", units[f.GetUnit()], in.From, in.To)
+		if f.GetPath() != "" {
+			said[i] = f.GetPath() + ", " + said[i]
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// units are what positions count.
+var units = map[pb.Unit]string{
+	pb.Unit_UNIT_UNSPECIFIED: "bytes", pb.Unit_UNIT_BYTES: "bytes", pb.Unit_UNIT_ROWS: "rows", pb.Unit_UNIT_RECORDS: "records",
+}
 
 // Remake is why lost parts of a kept result could not be made again.
 func Remake(v ledger.JobView) *pb.Failure { return joined(v.Remake, v.RemakeFailure) }

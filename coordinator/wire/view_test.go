@@ -29,3 +29,19 @@ func TestFailuresAreSaidSimply(t *testing.T) {
 		}
 	}
 }
+
+// What made a job fail is named where no worker could say it.
+func TestFailuresNameTheirInput(t *testing.T) {
+	on := []ledger.Input{
+		{Fragment: marshal(&pb.Fragment{Path: "/data/a.csv", Unit: pb.Unit_UNIT_BYTES}), From: 10, To: 20},
+		{Fragment: marshal(&pb.Fragment{Unit: pb.Unit_UNIT_RECORDS}), From: 3, To: 4},
+	}
+	v := ledger.JobView{Reason: "its worker was lost", FailedOn: on}
+	if got := failure(v).GetMessage(); got != "its worker was lost (input: /data/a.csv, bytes 10 to 20; records 3 to 4)" {
+		t.Errorf("it is told %q", got)
+	}
+	v.Failure = Failure("no such file")
+	if got := failure(v).GetMessage(); got != "its worker was lost: no such file" {
+		t.Errorf("it is told %q", got)
+	}
+}

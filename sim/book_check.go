@@ -166,6 +166,11 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 		b.fail("job %d ends in state %d: it is in %d", e.Job, e.State, j.state)
 		return
 	}
+	for _, l := range slices.Clone(b.live) {
+		if l.fence.Job == e.Job && !l.told {
+			b.end(l, 0) // a merge that nobody waits for any more
+		}
+	}
 	v, ok := b.w.coordinator.ledger.Job(e.Job, at)
 	if !ok && j.forgotten {
 		return // a leader that found it done has not told so before

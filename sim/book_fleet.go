@@ -54,7 +54,7 @@ func (b *book) gossiped(e ledger.Gossiped) {
 // incarnate notes which process a worker is from now on.
 func (s *seat) incarnate(k *worker) {
 	if s.burnt { // it may have been forgotten, with what was said of it: the book can't tell
-		s.ordered = false
+		s.ordered, s.failing.sure = false, nil
 		if v, ok := k.w.coordinator.ledger.Worker(s.name, 0); ok && s.rumour.incarnation > k.incarnation {
 			s.opinion = v.Gossip
 		}

@@ -60,7 +60,8 @@ func (b *book) mayHaveLost(at ledger.Time, id ledger.OutputID) bool {
 		return true
 	}
 	refiled := c.kind == ledger.OutputFile && len(b.jobs[c.job].unseen[tried{committing, span{0, 1}}]) > 0
-	return refiled || b.seatOf(c.holder.id()).burnt
+	s := b.seatOf(c.holder.id())
+	return refiled || s.burnt || s.dead(at) && b.jobs[c.job].kept() // that is not done with parts that dead workers hold
 }
 
 // burn notes whose outputs may be given up: who has been away for long, or for

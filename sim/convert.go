@@ -35,7 +35,7 @@ func (w *world) wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*
 			Keep: fencesOut(e.Keep), Drop: fencesOut(e.Drop)}
 		return e.Worker, e.Session, func(r *session.Response) { r.Attached = a }
 	case ledger.DrainWorker:
-		return e.Worker, e.Session, func(r *session.Response) { r.Drain = true }
+		return e.Worker, e.Session, func(r *session.Response) { r.Drain, r.DrainWithin = true, e.Within }
 	case ledger.Renewed:
 		return e.Worker, e.Session, func(r *session.Response) { r.Heartbeat = max(r.Heartbeat, e.Sequence) }
 	case ledger.Grant:

@@ -55,6 +55,9 @@ func (w *world) drawLaw() law {
 		c.Quotas = map[string]int{"ann": w.pick(1, 4)}
 		c.DefaultQuota = w.pick(0, 5)
 	}
+	if w.chance(0.2) {
+		c.KeepFor = w.between(30*time.Second, 3*time.Minute)
+	}
 	if w.chance(0.3) {
 		c.UnreadBytes = int64(w.pick(1, 3000))
 	}

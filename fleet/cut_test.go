@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // gap stands before a member's address, and lets nothing through while it is
@@ -17,6 +18,8 @@ type gap struct {
 	tcp *net.TCPListener
 	udp *net.UDPConn
 	cut atomic.Bool
+	// refused gets a word for each call that was made while it was cut.
+	refused chan struct{}
 }
 
 // newGap makes one on a free port.
@@ -29,7 +32,7 @@ func newGap(t *testing.T) *gap {
 		}
 		u, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: l.Addr().(*net.TCPAddr).Port})
 		if err == nil {
-			return &gap{tcp: l, udp: u}
+			return &gap{tcp: l, udp: u, refused: make(chan struct{}, 1000)}
 		}
 		l.Close()
 	}
@@ -75,8 +78,12 @@ func (g *gap) leadPackets(to string) {
 
 func (g *gap) leadCall(c net.Conn, to string) {
 	defer c.Close()
+	if g.cut.Load() {
+		g.refused <- struct{}{}
+		return
+	}
 	there, err := net.Dial("tcp", to)
-	if err != nil || g.cut.Load() {
+	if err != nil {
 		return
 	}
 	defer there.Close()
@@ -85,6 +92,15 @@ func (g *gap) leadCall(c net.Conn, to string) {
 		there.(*net.TCPConn).CloseWrite()
 	}()
 	io.Copy(c, there) //nolint:errcheck // it ends somehow
+}
+
+func await(t *testing.T, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatal("the dead are not called")
+	}
 }
 
 // Two that buried each other, and that nobody else could bring together, come
@@ -120,6 +136,11 @@ func TestTheDeadAreCalled(t *testing.T) {
 	cut(true)
 	c.awaitOpinion("w", Dead)
 	w.awaitOpinion("c", Dead)
+	for _, g := range before {
+		for range 5 { // until the news of its death is told no more
+			await(t, g.refused)
+		}
+	}
 	cut(false)
 	c.awaitOpinion("w", Alive)
 	w.awaitOpinion("c", Alive)

@@ -167,10 +167,11 @@ func New(config Config) (*Agent, error) {
 	if config.Incarnation == 0 {
 		config.Incarnation = uint64(time.Now().UnixNano())
 	}
+	err := config.Check()
 	if config.Conn == nil {
-		return nil, errors.New("a worker needs a connection to its coordinator")
+		err = errors.Join(err, errors.New("a worker needs a connection to its coordinator"))
 	}
-	if err := config.Check(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	spool, err := exchange.Open(config.SpoolFolder, config.Name, config.SpoolBytes)
@@ -194,7 +195,7 @@ func New(config Config) (*Agent, error) {
 	}
 	a.runner = attempt.NewRunner(attempt.Config{
 		Worker: config.Name, Slots: config.Slots, MemoryBytes: config.MemoryBytes,
-		Spool: spool, Fetch: config.Fetch, Roots: config.Roots, Plan: a.plan, Steps: a.step,
+		Spool: spool, Alone: config.Alone, Fetch: config.Fetch, Roots: config.Roots, Plan: a.plan, Steps: a.step,
 	})
 	return a, nil
 }

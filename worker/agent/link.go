@@ -51,16 +51,16 @@ func (a *Agent) connect(ctx context.Context, number session.Number) {
 }
 
 // ended is what the end of a link means: it broke, or the coordinator does not
-// want the worker. A name or a certificate can be put right, a worker of another
-// kind can't.
+// want the worker. Another one of its name may go; a worker of another kind, or with
+// a certificate for something else, does not change by waiting.
 func ended(number session.Number, err error) session.Event {
 	if err == nil {
 		return session.Broken{Session: number}
 	}
 	switch api.CodeOf(err) {
-	case api.Invalid:
+	case api.Invalid, api.Forbidden:
 		return session.Refused{Session: number, Final: true}
-	case api.Conflict, api.Forbidden:
+	case api.Conflict:
 		return session.Refused{Session: number}
 	}
 	return session.Broken{Session: number}

@@ -48,6 +48,9 @@ type Config struct {
 	MemoryBytes int64
 	// Spool keeps the outputs.
 	Spool *exchange.Spool
+	// Alone says that there is no other worker: what this one has no room for
+	// fails at once.
+	Alone bool
 	// Fetch fetches outputs that other workers hold; nil where there are none.
 	Fetch exchange.Fetcher
 	// Roots are the folders whose files jobs may read and write; all when nil.
@@ -98,7 +101,7 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 	if err != nil {
 		r.Spool.Drop(outcome.GetOutput().GetId())
 		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
-		class, failure := classify(ctx, err, lease, job)
+		class, failure := r.classify(ctx, err, lease, job)
 		outcome.Class, outcome.Failure = class, api.ClipFailure(placed(failure, err, lease))
 		if class != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
 			outcome.Missing = nil
@@ -265,7 +268,7 @@ func collectedFormat(lease *pb.Lease, job *pb.JobContext) pb.Format {
 }
 
 // classify says how an attempt ended that returned an error.
-func classify(ctx context.Context, err error, lease *pb.Lease, job *pb.JobContext) (pb.OutcomeClass, *pb.Failure) {
+func (r *Runner) classify(ctx context.Context, err error, lease *pb.Lease, job *pb.JobContext) (pb.OutcomeClass, *pb.Failure) {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, ErrTimeout):
 		f := processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_KILLED_TIME,
@@ -284,9 +287,7 @@ func classify(ctx context.Context, err error, lease *pb.Lease, job *pb.JobContex
 		return failure.Class, failure.Detail
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return pb.OutcomeClass_OUTCOME_CLASS_FATAL, &pb.Failure{
-			Message: fmt.Sprintf("the disk is full: %v", diskError(err)), ExitStatus: -1,
-		}
+		return r.full(err)
 	}
 	return pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, &pb.Failure{
 		Message: fmt.Sprintf("stage %s: %v", job.GetStage().GetName(), err), ExitStatus: -1,
@@ -300,6 +301,19 @@ func withEvidence(f *pb.Failure, err error) *pb.Failure {
 		f.Detail = said.Detail.GetDetail()
 	}
 	return f
+}
+
+// full is the failure of an attempt that had no room: another worker may have it.
+func (r *Runner) full(err error) (pb.OutcomeClass, *pb.Failure) {
+	class, disk := pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the disk of worker "+r.Worker
+	if r.Alone {
+		class, disk = pb.OutcomeClass_OUTCOME_CLASS_FATAL, "the disk"
+	}
+	message := fmt.Sprintf("%s is full: %v", disk, diskError(err))
+	if spool := (*exchange.FullError)(nil); errors.As(err, &spool) {
+		message = spool.Error()
+	}
+	return class, &pb.Failure{Message: message, ExitStatus: -1}
 }
 
 func diskError(err error) error {

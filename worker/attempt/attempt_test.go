@@ -260,8 +260,8 @@ func TestEveryFailureHasItsClass(t *testing.T) {
 		"fatal":    {processor.Fatal("wrong"), nil, pb.OutcomeClass_OUTCOME_CLASS_FATAL, "wrong"},
 		"wrapped":  {fmt.Errorf("x: %w", processor.InputGone("no file")), nil, pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE, "no file"},
 		"memory":   {processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_KILLED_MEMORY, "too much"), nil, pb.OutcomeClass_OUTCOME_CLASS_KILLED_MEMORY, "too much"},
-		"disk":     {fmt.Errorf("x: %w", full), nil, pb.OutcomeClass_OUTCOME_CLASS_FATAL, "the disk is full: writing in /data/out"},
-		"quota":    {syscall.EDQUOT, nil, pb.OutcomeClass_OUTCOME_CLASS_FATAL, "the disk is full"},
+		"disk":     {fmt.Errorf("x: %w", full), nil, pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the disk of worker w is full: writing in /data/out"},
+		"quota":    {syscall.EDQUOT, nil, pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the disk of worker w is full"},
 		"revoked":  {errors.New("stopped"), ErrRevoked, pb.OutcomeClass_OUTCOME_CLASS_CANCELLED, ""},
 		"drained":  {errors.New("stopped"), ErrDrained, pb.OutcomeClass_OUTCOME_CLASS_RETURNED, ""},
 		"too long": {errors.New("stopped"), ErrTimeout, pb.OutcomeClass_OUTCOME_CLASS_KILLED_TIME, "longer than the 3s"},
@@ -291,6 +291,18 @@ func TestEveryFailureHasItsClass(t *testing.T) {
 			}
 			b.empty()
 		})
+	}
+}
+
+// A worker without others has nobody to leave to what it has no room for.
+func TestAFullDiskOfALoneWorker(t *testing.T) {
+	b := newBench(t)
+	b.Alone = true
+	b.steps["fails"] = attemptFunc(func(context.Context, *processor.Attempt, processor.Input, processor.Output) error {
+		return syscall.ENOSPC
+	})
+	if o := b.run(job(function("fails"))); o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_FATAL || !strings.HasPrefix(o.GetFailure().GetMessage(), "the disk is full") {
+		t.Errorf("the outcome is %v", o)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
 )
 
@@ -167,6 +166,15 @@ func (s *Spool) free(job uint64, n int64) {
 	}
 }
 
+// FullError says that a spool has no room left. Another worker's may.
+type FullError struct{ message string }
+
+// Error says which spool, and what to do.
+func (e *FullError) Error() string { return e.message }
+
+// Unwrap is what a full disk says.
+func (e *FullError) Unwrap() error { return syscall.ENOSPC }
+
 // reserve takes n more bytes of the spool for a job, or says that it is full, or
 // that the job has as much as it may. What other jobs take goes in time, and
 // other workers may have room meanwhile.
@@ -182,11 +190,11 @@ func (s *Spool) reserve(job uint64, n, limit int64) error {
 		return processor.Fatal("the job's intermediate results need more than the %d bytes that it allows itself "+
 			"(max_spool_bytes); raise that, or let it write less", limit)
 	case used > s.limit:
-		return processor.Fatal("the spool %s is full: intermediate results need more than its limit of %d bytes; "+
-			"give it more room, or let the job write less", s.dir, s.limit)
+		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: intermediate results need more than its limit of %d bytes; "+
+			"give it more room, or let the job write less", s.dir, s.worker, s.limit)}
 	case s.used+n > s.limit:
-		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the spool %s of worker %s is full: other jobs have most of its %d bytes; "+
-			"give it more room, or keep results for a shorter time", s.dir, s.worker, s.limit)
+		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: other jobs have most of its %d bytes; "+
+			"give it more room, or keep results for a shorter time", s.dir, s.worker, s.limit)}
 	}
 	s.used += n
 	s.of(job).used = used

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -118,9 +119,8 @@ func TestTheLimitHolds(t *testing.T) {
 	s := open(t, 1<<20)
 	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0)
 	_, err := w.Write(bytes.Repeat([]byte("x"), 2<<20))
-	var failure *processor.Failure
-	if !errors.As(err, &failure) || !strings.Contains(failure.Error(), "full") {
-		t.Fatalf("Write = %v, want a failure that says that the spool is full", err)
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full: intermediate results") {
+		t.Fatalf("Write = %v, want an error that says that the spool is full", err)
 	}
 	w.Abandon()
 	if s.Used() != 0 {
@@ -134,9 +134,8 @@ func TestASpoolThatOthersFill(t *testing.T) {
 	s := open(t, 1<<20)
 	keep(t, s, 2, strings.Repeat("x", 1<<20))
 	_, err := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0).Write(bytes.Repeat([]byte("x"), 1<<19))
-	var failure *processor.Failure
-	if !errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE {
-		t.Errorf("Write = %v, want a failure that may be tried again", err)
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full: other jobs") {
+		t.Errorf("Write = %v, want an error that says who fills the spool", err)
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 	// minMemory is what no batch could do without, in bytes.
 	minMemory = 16 << 20
 	// minSpool is what no output of any size could do without, in bytes.
-	minSpool = 1 << 20
+	minSpool = 64 << 10
 	// maxZone is how long the zone may be, in bytes.
 	maxZone = 63
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/fleet"
@@ -18,12 +19,9 @@ import (
 func (c Config) place(ctx context.Context) (Config, error) {
 	told := c.Listen != "" || c.Advertise != ""
 	if c.Listen == "" {
-		host := ""
-		if c.Advertise == "" {
-			var err error
-			if host, err = fleet.AdvertisedHost(ctx, "", ":0", c.Join); err != nil {
-				return c, fmt.Errorf("find the address that others reach: %w", err)
-			}
+		host, err := c.host(ctx)
+		if err != nil {
+			return c, fmt.Errorf("find the address that others reach: %w", err)
 		}
 		c.Listen = net.JoinHostPort(host, "0")
 	}
@@ -36,6 +34,20 @@ func (c Config) place(ctx context.Context) (Config, error) {
 			"put the name right, or say where to listen (--listen); with the guess: %w", strings.Join(c.Join, ", "), err)
 	}
 	return c, err
+}
+
+// host is where a worker listens that was not told: the address from which it
+// reaches the others. Where those shall reach it at an address that is not this
+// machine's, somebody in between passes on what comes, to whichever of its own.
+func (c Config) host(ctx context.Context) (string, error) {
+	if c.Advertise == "" {
+		return fleet.AdvertisedHost(ctx, "", ":0", c.Join)
+	}
+	told, err := netip.ParseAddr(hostOf(c.Advertise))
+	if err == nil && (told.IsLoopback() || slices.Contains(ownAddresses(), told.Unmap())) {
+		return told.String(), nil
+	}
+	return "", nil
 }
 
 // exposed says what strangers could do to the worker where it would listen; nil
@@ -100,17 +112,24 @@ func (c Config) addresses(ctx context.Context, listen string) ([]string, error) 
 // otherFamily is an address of this machine's that others may reach who don't
 // reach one: IPv6 beside IPv4, or the other way round.
 func otherFamily(one netip.Addr) (netip.Addr, bool) {
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	for _, address := range own {
-		prefix, err := netip.ParsePrefix(address.String())
-		if a := prefix.Addr(); err == nil && a.IsGlobalUnicast() && a.Is4() != one.Is4() {
+	for _, a := range ownAddresses() {
+		if a.IsGlobalUnicast() && a.Is4() != one.Is4() {
 			return a, true
 		}
 	}
 	return netip.Addr{}, false
+}
+
+// ownAddresses are those of this machine, as far as it tells.
+func ownAddresses() []netip.Addr {
+	var own []netip.Addr
+	told, _ := net.InterfaceAddrs()
+	for _, address := range told {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
+			own = append(own, prefix.Addr().Unmap())
+		}
+	}
+	return own
 }
 
 // advertised is the address that others are told: the host that they reach, and

@@ -375,6 +375,7 @@ func TestWhereAWorkerIs(t *testing.T) {
 		"a large port":        {Config{Join: []string{"127.0.0.1:1"}, Listen: "127.0.0.1:65536"}, "--listen", "--gossip"},
 		"exposed, once":       {Config{Join: []string{"127.0.0.1:1"}, Listen: "0.0.0.0:0"}, "taken for a coordinator", "submit"},
 		"exposed to gossip":   {Config{Join: []string{"127.0.0.1:1"}, Listen: "127.0.0.1:0", Gossip: ":0"}, "all addresses", "127.0.0.1 lets"},
+		"behind another":      {Config{Join: []string{"127.0.0.1:1"}, Advertise: "192.0.2.77:9"}, "all addresses", "submit"},
 		"a name unknown":      {Config{Join: []string{"foo.invalid:7401"}, Resolve: unknown}, "foo.invalid:7401", "submit"},
 		"unknown, but listen": {Config{Join: []string{"foo.invalid:7401"}, Resolve: unknown, Listen: "0.0.0.0:0"}, "a worker on 0.0.0.0", "foo.invalid"},
 	} {
@@ -388,6 +389,14 @@ func TestWhereAWorkerIs(t *testing.T) {
 				t.Errorf("the code is %v", api.CodeOf(err))
 			}
 		})
+	}
+}
+
+// Who is told to be reached at an address of the machine's listens there.
+func TestAdvertiseAlone(t *testing.T) {
+	c, err := Config{Join: []string{"127.0.0.1:1"}, Advertise: "127.0.0.1:9"}.place(t.Context())
+	if err != nil || c.Listen != "127.0.0.1:0" || c.Gossip != "127.0.0.1:0" {
+		t.Errorf("it listens on %q and %q, %v", c.Listen, c.Gossip, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"fmt"
 	"context"
 	"errors"
 	"strings"
@@ -40,7 +41,7 @@ func (r *run) failure(ctx context.Context, err error) error {
 		return processor.Fatal("%s", message)
 	case duckdb.KindIO:
 		if strings.Contains(message, syscall.ENOSPC.Error()) || strings.Contains(message, "No space left") {
-			return processor.Fatal("the disk is full: %s", message)
+			return fmt.Errorf("%w (%s)", syscall.ENOSPC, message)
 		}
 	case duckdb.KindInterrupt, duckdb.KindInternal:
 	}

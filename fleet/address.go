@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -67,10 +68,10 @@ func splitAdvertise(advertise string) (host string, port uint16, err error) {
 // machine. No packet is sent, but names are resolved; one that can't be is passed
 // over, since it may be there later.
 func AdvertisedHost(ctx context.Context, advertise, bind string, join []string) (string, error) {
-	return Resolver(nil).advertisedHost(ctx, advertise, bind, join)
+	return Resolver(nil).advertisedHost(ctx, advertise, bind, join, ownAddresses())
 }
 
-func (r Resolver) advertisedHost(ctx context.Context, advertise, bind string, join []string) (string, error) {
+func (r Resolver) advertisedHost(ctx context.Context, advertise, bind string, join []string, own []netip.Addr) (string, error) {
 	if advertise != "" {
 		host, _, err := splitAdvertise(advertise)
 		if err == nil && host == "" {
@@ -94,7 +95,32 @@ func (r Resolver) advertisedHost(ctx context.Context, advertise, bind string, jo
 			return a.String(), nil
 		}
 	}
-	return ownAddress().String(), nil
+	return likeliest(own).String(), nil
+}
+
+// AdvertisedHosts is AdvertisedHost, and after it an address of the other family
+// of IP when bind is every address of the machine, of either family, and it has
+// one that others may reach: who speaks only one of them tries both.
+func AdvertisedHosts(ctx context.Context, advertise, bind string, join []string) ([]string, error) {
+	return Resolver(nil).advertisedHosts(ctx, advertise, bind, join, ownAddresses())
+}
+
+func (r Resolver) advertisedHosts(ctx context.Context, advertise, bind string, join []string, own []netip.Addr) ([]string, error) {
+	host, err := r.advertisedHost(ctx, advertise, bind, join, own)
+	if err != nil {
+		return nil, err
+	}
+	listened, _, err := splitAddress(bind)
+	bound, _ := netip.ParseAddr(listened)
+	best, bad := netip.ParseAddr(host)
+	if advertise != "" || errors.Join(err, bad) != nil || !everyAddress(listened) || bound.Is4() || best.IsLoopback() {
+		return []string{host}, nil
+	}
+	others := slices.DeleteFunc(slices.Clone(own), func(a netip.Addr) bool { return a.Is4() == best.Is4() })
+	if other := likeliest(others); rank(other) > 0 {
+		return []string{host, other.String()}, nil
+	}
+	return []string{host}, nil
 }
 
 // everyAddress says whether listening on host means every address.
@@ -119,17 +145,26 @@ func (r Resolver) reachedFrom(ctx context.Context, t target) (netip.Addr, bool) 
 	return netip.Addr{}, false
 }
 
-// ownAddress is the address by which other machines most likely reach this one:
+// ownAddresses are those of this machine, as far as it tells.
+func ownAddresses() (own []netip.Addr) {
+	told, _ := net.InterfaceAddrs()
+	for _, a := range told {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, p.Addr().Unmap())
+		}
+	}
+	return own
+}
+
+// likeliest is the address by which other machines most likely reach this one:
 // IPv4 rather than IPv6, a private one rather than a public one, loopback when
 // there is no other. (Most machines have an IPv6 address of some kind, and few
 // fleets nothing else.)
-func ownAddress() netip.Addr {
+func likeliest(own []netip.Addr) netip.Addr {
 	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	addresses, _ := net.InterfaceAddrs()
-	for _, a := range addresses {
-		p, err := netip.ParsePrefix(a.String())
-		if err == nil && rank(p.Addr()) > rank(best) {
-			best = p.Addr()
+	for _, a := range own {
+		if rank(a) > rank(best) {
+			best = a
 		}
 	}
 	return best

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -32,12 +33,12 @@ func TestAdvertisedHost(t *testing.T) {
 		{"", ":0", []string{"nowhere.example:7", "here.example:7"}, "127.0.0.1"},
 		{"", "[::]:0", []string{"127.0.0.1:7"}, "127.0.0.1"},
 	} {
-		if got, err := resolve.advertisedHost(t.Context(), c.advertise, c.bind, c.join); err != nil || got != c.want {
+		if got, err := resolve.advertisedHost(t.Context(), c.advertise, c.bind, c.join, nil); err != nil || got != c.want {
 			t.Errorf("%q on %s to %v: %s, %v; want %s", c.advertise, c.bind, c.join, got, err, c.want)
 		}
 	}
 	for _, bad := range [][2]string{{":7", ":0"}, {"", "nowhere"}, {"h:99999", ":0"}} {
-		if got, err := resolve.advertisedHost(t.Context(), bad[0], bad[1], nil); err == nil {
+		if got, err := resolve.advertisedHost(t.Context(), bad[0], bad[1], nil, nil); err == nil {
 			t.Errorf("%v gives %s", bad, got)
 		}
 	}
@@ -70,6 +71,39 @@ func TestPrivateIPv4IsLikeliest(t *testing.T) {
 		if rank(netip.MustParseAddr(order[i])) >= rank(netip.MustParseAddr(order[i+1])) {
 			t.Errorf("%s comes before %s", order[i], order[i+1])
 		}
+	}
+}
+
+func TestAdvertisedHostsAreOfBothFamilies(t *testing.T) {
+	own := []netip.Addr{}
+	for _, a := range []string{"127.0.0.1", "::1", "fe80::1", "2001:db8::1", "fd00::1", "203.0.113.5", "10.0.0.1"} {
+		own = append(own, netip.MustParseAddr(a))
+	}
+	four, six := own[5:], own[1:5]
+	for _, c := range []struct {
+		advertise, bind string
+		join            []string
+		own             []netip.Addr
+		want            string
+	}{
+		{"", ":0", nil, own, "[10.0.0.1 fd00::1]"},
+		{"", "[::]:0", nil, own, "[10.0.0.1 fd00::1]"},
+		{"", "0.0.0.0:0", nil, own, "[10.0.0.1]"},
+		{"", "10.0.0.1:0", nil, own, "[10.0.0.1]"},
+		{"", "[fd00::1]:0", nil, own, "[fd00::1]"},
+		{"mill.example", ":0", nil, own, "[mill.example]"},
+		{"", ":0", []string{"127.0.0.1:7"}, own, "[127.0.0.1]"},
+		{"", ":0", nil, four, "[10.0.0.1]"},
+		{"", ":0", nil, six, "[fd00::1]"},
+		{"", ":0", nil, own[:3], "[127.0.0.1]"},
+	} {
+		got, err := Resolver(nil).advertisedHosts(t.Context(), c.advertise, c.bind, c.join, c.own)
+		if err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%q on %s to %v: %v, %v; want %s", c.advertise, c.bind, c.join, got, err, c.want)
+		}
+	}
+	if _, err := AdvertisedHosts(t.Context(), "", "nowhere", nil); err == nil {
+		t.Error("no address is one")
 	}
 }
 

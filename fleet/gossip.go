@@ -222,7 +222,7 @@ func (c Config) place(ctx context.Context) (p place, err error) {
 			return p, fmt.Errorf("advertise %w", err)
 		}
 	}
-	if host, err = c.Resolve.advertisedHost(ctx, c.Advertise, c.Bind, c.Join); err != nil {
+	if host, err = c.Resolve.advertisedHost(ctx, c.Advertise, c.Bind, c.Join, ownAddresses()); err != nil {
 		return p, fmt.Errorf("advertise %w", err)
 	}
 	if p.advertised, err = c.Resolve.pick(ctx, host, p.bind); err != nil {

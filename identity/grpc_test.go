@@ -56,26 +56,44 @@ func open(t *testing.T, f Files) *Keeper {
 
 // syncBuffer is a log that a test reads while it is written.
 type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu     sync.Mutex
+	b      bytes.Buffer
+	change chan struct{}
 }
 
 // Write takes a line.
 func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	close(s.change)
+	s.change = make(chan struct{})
 	return s.b.Write(p)
 }
 
-// String is all that was written.
-func (s *syncBuffer) String() string {
+func (s *syncBuffer) read() (text string, change <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.b.String()
+	return s.b.String(), s.change
+}
+
+// await waits until all of the words are in the log: the other side may be told
+// before it is written.
+func (s *syncBuffer) await(t *testing.T, words ...string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for _, w := range words {
+		for text, change := s.read(); !strings.Contains(text, w); text, change = s.read() {
+			select {
+			case <-change:
+			case <-deadline:
+				t.Fatalf("%q is not in the log: %s", w, text)
+			}
+		}
+	}
 }
 
 func logged(k *Keeper) *syncBuffer {
-	b := &syncBuffer{}
+	b := &syncBuffer{change: make(chan struct{})}
 	k.LogTo(slog.New(slog.NewTextHandler(b, nil)))
 	return b
 }
@@ -207,16 +225,10 @@ func TestStrangersAreRefusedOnBothSides(t *testing.T) {
 	trusting := open(t, stranger)
 	trusting.now.cas = server.now.cas // it takes the server, and the server does not take it
 	wantError(t, call(t, address, trusting.ClientCredentials(Coordinator)), "tls: bad certificate")
-	for _, w := range []string{"connection refused", "stranger", "signed by"} {
-		if !strings.Contains(log.String(), w) {
-			t.Errorf("%q is not in the log: %s", w, log)
-		}
-	}
+	log.await(t, "connection refused", "the certificate of stranger was signed by")
 	nobody := credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})
 	wantError(t, call(t, address, nobody), "certificate required")
-	if !strings.Contains(log.String(), "didn't provide a certificate") {
-		t.Errorf("the log: %s", log)
-	}
+	log.await(t, "didn't provide a certificate")
 	old := credentials.NewTLS(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 	wantError(t, call(t, address, old), "protocol version")
 }
@@ -227,9 +239,7 @@ func TestPlainAndTLSDoNotMix(t *testing.T) {
 	log := logged(server)
 	secured := serve(t, server.ServerCredentials(), nil, Client)
 	wantError(t, call(t, secured, insecure.NewCredentials()), plainHint)
-	if !strings.Contains(log.String(), "it does not use TLS") {
-		t.Errorf("the log: %s", log)
-	}
+	log.await(t, "it does not use TLS")
 	plain := serve(t, insecure.NewCredentials(), nil, Client)
 	wantError(t, call(t, plain, open(t, issue(t, dir, "me", Client)).ClientCredentials(Coordinator)), "does not use TLS", "leave out --tls-cert")
 	if err := call(t, plain, insecure.NewCredentials()); err != nil {
@@ -323,16 +333,12 @@ func TestCertificatesRotate(t *testing.T) {
 	if name := shows(); name != "before" {
 		t.Errorf("it shows %s while the key does not fit", name)
 	}
-	if !strings.Contains(log.String(), "do not fit together") {
-		t.Errorf("the log: %s", log)
-	}
+	log.await(t, "do not fit together")
 	move(t, next.Key, f.Key)
 	if name := shows(); name != "after" {
 		t.Errorf("it shows %s in the end", name)
 	}
-	if !strings.Contains(log.String(), "certificate changed") {
-		t.Errorf("the log: %s", log)
-	}
+	log.await(t, "certificate changed")
 	if err := check(); err != nil {
 		t.Errorf("the connection that stood: %v", err)
 	}

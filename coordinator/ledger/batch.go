@@ -189,7 +189,10 @@ func (l *Ledger) ready(b *batch) {
 // lost takes a lease back whose worker is known to have it no more. That is
 // the machine's fault, unless it happens again and again.
 func (l *Ledger) lost(b *batch) {
-	if b.lost++; b.lost > l.cfg.MaxLost {
+	if !l.thawing() {
+		b.lost++
+	}
+	if b.lost > l.cfg.MaxLost {
 		l.fail(b, OutcomeExpired, nil)
 		return
 	}

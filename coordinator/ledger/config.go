@@ -17,6 +17,9 @@ type Config struct {
 	// Grace is how long a new leader waits for workers to present the leases
 	// of jobs that it found, before it cuts.
 	Grace time.Duration
+	// StandStill is how much later than asked for the ledger must be stepped to
+	// have stood still; with 0 it never has.
+	StandStill time.Duration
 	// WorkerGone is how long a worker may be away before its outputs count as
 	// lost.
 	WorkerGone time.Duration
@@ -104,6 +107,7 @@ func DefaultConfig() Config {
 		Lease: 10 * time.Second, Heartbeat: time.Second,
 		Grace: 10 * time.Second, WorkerGone: 30 * time.Second,
 		BackoffMin: 100 * time.Millisecond, BackoffMax: 30 * time.Second,
+		StandStill:  2 * time.Second,
 		StealAfter:  20 * time.Millisecond,
 		TargetLease: time.Second, MinLease: 40 * time.Millisecond,
 		FirstBatchBytes: 8 << 20, MinBatchBytes: 256 << 10, MaxBatchBytes: 64 << 20,
@@ -129,6 +133,7 @@ func (c Config) Check() error {
 	check(c.Heartbeat > 0 && c.Heartbeat*2 <= c.Lease,
 		"Heartbeat is %v: it must be positive, and at most half of Lease (%v)", c.Heartbeat, c.Lease)
 	check(c.Grace >= 0, "Grace is %v: it must not be negative", c.Grace)
+	check(c.StandStill >= 0, "StandStill is %v: it must not be negative", c.StandStill)
 	check(c.WorkerGone >= c.Lease, "WorkerGone is %v: it must be at least Lease (%v)", c.WorkerGone, c.Lease)
 	check(c.BackoffMin > 0 && c.BackoffMin <= c.BackoffMax,
 		"BackoffMin is %v: it must be positive, and at most BackoffMax (%v)", c.BackoffMin, c.BackoffMax)

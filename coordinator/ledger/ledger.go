@@ -18,6 +18,7 @@ type Ledger struct {
 	spareIDs []int // indexes of workers that were forgotten
 	indexes  int   // indexes ever given out
 	attached int
+	thawed   Time   // when it had last stood still
 	gathered Time   // until when workers may come back that the leader before had
 	fleet    uint64 // rises when who may run what changes
 
@@ -90,6 +91,7 @@ func (l *Ledger) Step(at Time, seed uint64, e Event) []Effect {
 	l.now = max(l.now, at) // a new leader's clock may lag the old one's
 	l.seed = seed
 	l.steps++
+	l.thaw()
 	l.expire() // a lease past its deadline is never live, whatever the event
 	l.take(e)
 	l.match()

@@ -313,8 +313,12 @@ func (b *batch) lostWith(spent uint32) string {
 	if !slices.Contains(names, string(b.worker.id)) {
 		names = append(names, string(b.worker.id))
 	}
-	return fmt.Sprintf("a batch failed %d times: its worker (%s) fell silent or was lost while it ran it; it may be what ends the process",
-		spent, strings.Join(names, ", "))
+	times := ""
+	if spent > 1 {
+		times = fmt.Sprintf(" %d times", spent)
+	}
+	return fmt.Sprintf("a batch failed%s: its worker (%s) fell silent or was lost while it ran it; it may be what ends the process",
+		times, strings.Join(names, ", "))
 }
 
 // close proposes the end of a job. Nothing of it is granted any more.

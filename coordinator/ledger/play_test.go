@@ -33,7 +33,7 @@ func newPlay(t *testing.T) *play {
 		t: t, cfg: ledger.DefaultConfig(), log: journal.NewMemory(), term: 1,
 		leases: map[string]*ledger.Lease{}, session: map[ledger.WorkerID]ledger.SessionID{},
 	}
-	p.cfg.Evacuate = true
+	p.cfg.Evacuate, p.cfg.StandStill = true, 0 // scripts leave out ticks
 	p.l = ledger.New(p.cfg, ledger.NewState(), p.term, 0)
 	return p
 }
@@ -143,6 +143,8 @@ func (p *play) configure(a args) {
 			p.cfg.DefaultQuota = int(a.num(name))
 		case "lone":
 			p.cfg.LoneWorker = true
+		case "still":
+			p.cfg.StandStill = a.time(name)
 		case "keep":
 			p.cfg.KeepJobs = int(a.num(name))
 		default:

@@ -285,6 +285,11 @@ func (c *cluster) spawn(program string, args ...string) *process {
 	c.Cleanup(func() {
 		p.kill()
 		reader.Close()
+		for _, word := range []string{"panic:", "DATA RACE", "level=ERROR"} {
+			if said, _ := p.log.has([]string{word}); said {
+				c.Errorf("%q said:\n%s", p.cmd.Args[1:], p.log)
+			}
+		}
 	})
 	return p
 }

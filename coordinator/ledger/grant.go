@@ -67,7 +67,10 @@ func (l *Ledger) feedOne(w *worker) {
 
 // serve looks for a batch for a hungry worker.
 func (l *Ledger) serve(w *worker) served {
-	if w.reserved != nil {
+	switch {
+	case w.reserved != nil && w.leases.n > 0:
+		return unfit // it must come to rest
+	case w.reserved != nil:
 		return l.serveReserved(w)
 	}
 	if w.others >= l.cfg.MergeEvery && l.grantMerge(w) {
@@ -86,6 +89,9 @@ func (l *Ledger) serve(w *worker) served {
 				return l.serve(w)
 			case unfit:
 				best = unfit
+			}
+			if w.reserved != nil {
+				return unfit
 			}
 		}
 	}

@@ -197,7 +197,7 @@ func (f *fakeWorker) upload(s *pb.Send, chunk int) error {
 func (f *fakeWorker) serve() {
 	for {
 		for _, s := range f.said.Sends {
-			if err := f.upload(s, 1000); err != nil && api.CodeOf(err) != api.Cancelled { // the test may be over
+			if err := f.upload(s, 1000); err != nil && !over(err) {
 				f.Errorf("upload of %s: %v", s.GetOutput().GetId(), err)
 			}
 		}
@@ -208,6 +208,11 @@ func (f *fakeWorker) serve() {
 		}
 		f.file(m)
 	}
+}
+
+// over says whether an upload was ended because the test may be over.
+func over(err error) bool {
+	return slices.Contains([]api.Code{api.Cancelled, api.Unavailable}, api.CodeOf(err))
 }
 
 // ended waits for the end of a session, and is its error.

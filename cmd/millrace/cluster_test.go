@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -30,6 +31,9 @@ type cluster struct {
 // w1, w2 and so on, that may do everything. They end with the test.
 func (w *world) newCluster(workers int, flags ...string) *cluster {
 	w.Helper()
+	if testing.Short() {
+		w.Skip("SKIPPED: clusters of processes are not for -short")
+	}
 	c := &cluster{world: w, flags: flags, members: map[string]*process{}}
 	c.coordinator = c.boss("127.0.0.1:0", "127.0.0.1:0")
 	w.env = append(w.env, "MILLRACE_SERVER="+c.server())

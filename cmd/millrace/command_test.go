@@ -151,7 +151,7 @@ func TestFunctionsThatFail(t *testing.T) {
 	w.want(got, 1, got.stdout, "panicked at", "boom.txt, offset 5: struck boom", "  | goroutine", "main.main")
 	w.fails(w.run("run", "--function", "endless", "--retries", "0", "--timeout", "200ms", "--output", "out", "a.txt", "stuck.txt"), "longer than the 200ms", "stuck.txt")
 	w.fails(w.run("run", "--function", "deaf", "--retries", "0", "--timeout", "200ms", "--output", "out", "a.txt"), "longer than the 200ms")
-	w.fails(w.run("run", "--function", "nobody", "a.txt"), `"nobody"`, "deaf, double, endless, panics, silent")
+	w.fails(w.run("run", "--function", "nobody", "a.txt"), `"nobody"`, "ask, count, deaf, double, endless, panics, same, silent")
 	w.done(w.run("run", "-q", "--function", "silent", "a.txt"), "")
 	w.done(w.run("run", "-q", "--function", "silent", "--output", "out", "a.txt"), "")
 	if left := strings.Join(w.list("out"), " "); left != "_SUCCESS" {

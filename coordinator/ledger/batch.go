@@ -35,6 +35,7 @@ type batch struct {
 	thief   *worker // for whom it was asked back
 	asked   bool    // back, for a job that has none
 	owed    bool    // its worker reported an outcome, and wants an answer
+	refund  bool    // what its failure spends is to be given back
 	counted bool    // its failure is proposed, and spends an attempt
 	limbo   bool    // its input is lost; the commit of that will dissolve it
 	undone  bool    // the output that was reported is lost already

@@ -38,6 +38,8 @@ func (l *Ledger) follow(f Fact) {
 		l.followShelved(f, took)
 	case *CordonSet:
 		l.followCordoned(f)
+	case *AttemptsRefunded:
+		l.followRefunded(f)
 	}
 }
 

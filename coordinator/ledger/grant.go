@@ -236,7 +236,7 @@ func (l *Ledger) grant(b *batch, w *worker) {
 func (l *Ledger) hand(b *batch, w *worker) {
 	b.enter(batchLeased)
 	b.worker, b.granted = w, l.now
-	b.started, b.owed, b.undone, b.ran, b.asked = false, false, false, 0, false
+	b.started, b.owed, b.undone, b.ran, b.asked, b.refund = false, false, false, 0, false, false
 	w.leases.push(&b.place)
 	w.alone = w.alone || b.alone
 	l.lease(b.run, +1)

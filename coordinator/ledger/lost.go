@@ -16,6 +16,9 @@ func (l *Ledger) lose(e *entry) {
 	if e.job.rests() && !l.cfg.Bug.has(BugEagerRemake) {
 		if r := l.runs[e.job.id]; !e.absent && r != nil {
 			e.absent = true
+			if b := e.merge; b != nil && (b.phase == batchReady || b.phase == batchBacksOff) {
+				l.drop(b) // it can't be moved any more
+			}
 			l.change(r)
 		}
 		return

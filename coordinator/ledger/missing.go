@@ -43,6 +43,9 @@ func (l *Ledger) outputsMissing(b *batch, o *Outcome) {
 		return
 	}
 	lost := false
+	for _, e := range b.inputs {
+		lost = lost || e.absent
+	}
 	for i := range o.Missing {
 		if e := l.state.outputs[o.Missing[i].Output]; e != nil && b.needs(e) && l.doubt(e, b.worker, o.Missing[i].Gone) {
 			l.lose(e)

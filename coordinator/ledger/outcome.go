@@ -39,8 +39,11 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 		b.owed = true
 		w.failed++
 		b.ran = o.Elapsed
+		b.refund = l.faulted(w, b, o.Class) && !l.cfg.Bug.has(BugNoRefund)
 		l.fail(b, o.Class, o.Failure)
-		l.faulted(w, b, o.Class)
+		if b.refund {
+			l.refund(w)
+		}
 	}
 	l.change(b.run)
 }
@@ -232,7 +235,10 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	}
 	spent := uint32(1)
 	if known != nil {
-		spent += known.spent
+		spent = uint32(l.unrefunded(known.by, int64(known.spent)+1))
+	}
+	if b.refund {
+		return "" // this one is given back
 	}
 	switch budget := r.job.settings.RetryBudget; {
 	case class == OutcomeFatal:
@@ -243,14 +249,11 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 		return "a batch failed"
 	case spent >= r.maxAttempts():
 		return fmt.Sprintf("a batch failed %d times", spent)
-	case budget > 0 && r.spentInAll() > budget:
-		return fmt.Sprintf("%d attempts failed in all", r.spentInAll())
+	case budget > 0 && l.spentInAll(r) > budget:
+		return fmt.Sprintf("%d attempts failed in all", l.spentInAll(r))
 	}
 	return ""
 }
-
-// spentInAll is how many attempts of a job have failed, refunds left out.
-func (r *run) spentInAll() uint64 { return uint64(r.job.retries - r.job.refunded + int64(r.failing)) }
 
 func (b *batch) knownFailure() *failure {
 	if f, ok := b.work.stage.failed.get(b.from); ok && f.to == b.to {

@@ -39,6 +39,27 @@ type quarantine struct {
 	trial  bool // it is being tried: it gets one batch at a time
 }
 
+// unrefunded returns how many of the attempts in a list will not be given back.
+func (l *Ledger) unrefunded(by []tally, spent int64) int64 {
+	for _, t := range by {
+		if w := l.workers[t.worker]; w != nil && w.refunding > 0 {
+			spent -= int64(t.spent)
+		}
+	}
+	return spent
+}
+
+// spentInAll is how many attempts of a job have failed, refunds left out.
+func (l *Ledger) spentInAll(r *run) uint64 {
+	spent := l.unrefunded(r.job.tallies, r.job.retries-r.job.refunded+int64(r.failing))
+	for b := range r.all.all() {
+		if b.counted && (b.refund || b.worker.refunding > 0) {
+			spent--
+		}
+	}
+	return uint64(max(spent, 0))
+}
+
 // place is where a batch is.
 type place struct {
 	job   JobID
@@ -55,10 +76,11 @@ func (c OutcomeClass) blames() bool {
 	return false
 }
 
-// faulted takes note of a worker's failure of a batch.
-func (l *Ledger) faulted(w *worker, b *batch, class OutcomeClass) {
+// faulted takes note of a worker's failure of a batch. It says whether what the
+// worker spent is to be refunded, when the failure has been proposed.
+func (l *Ledger) faulted(w *worker, b *batch, class OutcomeClass) bool {
 	if !class.blames() {
-		return
+		return false
 	}
 	q := &w.quarantine
 	if q.streak++; q.streak == 1 {
@@ -70,30 +92,38 @@ func (l *Ledger) faulted(w *worker, b *batch, class OutcomeClass) {
 	}
 	switch {
 	case l.cfg.Bug.has(BugNoQuarantine):
+		return false
 	case w.paused && q.trial:
 		l.pauseFor(w, min(2*q.wait, l.cfg.QuarantineMax))
-	case w.paused:
-		l.refund(w) // it had that lease before
+	case w.paused: // it had that lease before
 	case len(q.failed) >= l.cfg.QuarantineAfter && w.able() && b.work.doneElsewhere(w, q.since) &&
 		l.elsewhere(b.run, b.work, []WorkerID{w.id}):
 		l.reconsider(w, func() { w.paused = true })
 		l.pauseFor(w, l.cfg.QuarantineMin)
+	default:
+		return false
 	}
+	return l.elsewhere(b.run, b.work, []WorkerID{w.id}) // otherwise nobody does what it fails
 }
 
-// pauseFor keeps a worker from leases for a time. What it spent is refunded.
+// pauseFor keeps a worker from leases for a time.
 func (l *Ledger) pauseFor(w *worker, d time.Duration) {
 	q := &w.quarantine
 	q.wait, q.until, q.trial = d, l.now.Add(d), false
 	l.timers.push(timer{at: q.until, kind: dueTrial, worker: w})
 	l.seat(w)
-	l.refund(w)
 }
 
 // refund proposes to give back what a worker spent.
 func (l *Ledger) refund(w *worker) {
-	if !l.cfg.Bug.has(BugNoRefund) {
-		l.propose(&AttemptsRefunded{w.id})
+	w.refunding++
+	l.propose(&AttemptsRefunded{w.id})
+}
+
+// followRefunded follows a refund.
+func (l *Ledger) followRefunded(f *AttemptsRefunded) {
+	if w := l.workers[f.Worker]; w != nil && w.refunding > 0 {
+		w.refunding--
 	}
 }
 

@@ -30,6 +30,7 @@ type worker struct {
 	letGo       bool          // it was told that it may leave
 	goneAt      Time          // when it is forgotten, while it is away
 	quarantine  quarantine
+	refunding   int // refunds proposed and not committed
 	done        int64
 	failed      int64
 
@@ -259,6 +260,7 @@ func (l *Ledger) sessionLost(e SessionLost) {
 		return
 	}
 	l.detach(w)
+	l.amnesty()
 	l.away(w)
 	w.refused = e.Dead
 	l.weigh(w)
@@ -271,7 +273,6 @@ func (l *Ledger) detach(w *worker) {
 	w.credit, w.room = 0, 0
 	l.changeWorker(w)
 	l.standDown(w)
-	l.amnesty()
 }
 
 func (l *Ledger) heartbeat(e Heartbeat) {

@@ -52,7 +52,7 @@ type Config struct {
 // Server is a coordinator's process.
 type Server struct {
 	config   Config
-	addr     string // as others are told
+	addr     string // as others are told; the best one
 	listener net.Listener
 	grpc     *grpc.Server
 	boss     *coordinator.Coordinator
@@ -155,15 +155,19 @@ func (s *Server) bind() error {
 // join makes it a member of the fleet that is reached where it listens.
 func (s *Server) join(listen string) error {
 	ctx := context.Background()
-	host, err := fleet.AdvertisedHost(ctx, s.config.Advertise, listen, nil)
+	hosts, err := fleet.AdvertisedHosts(ctx, s.config.Advertise, listen, nil)
 	if err != nil {
 		return fmt.Errorf("find the address that others reach: %w", err)
 	}
-	s.addr = advertised(s.config.Advertise, host, listen)
+	addresses := make([]string, len(hosts))
+	for i, host := range hosts {
+		addresses[i] = advertised(s.config.Advertise, host, listen)
+	}
+	s.addr = addresses[0]
 	s.gossip, err = fleet.Start(ctx, fleet.Config{
 		Name: memberName(s.addr), Incarnation: uint64(time.Now().UnixNano()), Role: fleet.Coordinator,
 		Bind: s.config.Gossip, Advertise: hostOf(s.config.Advertise), KeyFile: s.config.GossipKeyFile, Profile: s.config.GossipProfile,
-		Addresses: []string{s.addr}, Version: s.config.Version, Logger: s.config.Logger,
+		Addresses: addresses, Version: s.config.Version, Logger: s.config.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("gossip: %w", err)

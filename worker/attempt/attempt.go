@@ -93,6 +93,7 @@ func (r *Runner) EndJob(number uint64, context *pb.JobContext) error {
 func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live) *pb.Outcome {
 	started := time.Now()
 	outcome := &pb.Outcome{Fence: lease.GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_DONE}
+	spool := r.Spool.Made()
 	err := caught(func() error { return r.dispatch(ctx, lease, job, live, outcome) })
 	if err == nil {
 		err = live.tooManySkipped()
@@ -101,7 +102,7 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 	if err != nil {
 		r.Spool.Drop(outcome.GetOutput().GetId())
 		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
-		class, failure := r.classify(ctx, err, lease, job)
+		class, failure := r.classify(ctx, r.blameless(err, spool), lease, job)
 		outcome.Class, outcome.Failure = class, api.ClipFailure(placed(failure, err, lease))
 		if class != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
 			outcome.Missing = nil
@@ -113,6 +114,18 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 		outcome.Class, outcome.Failure = pb.OutcomeClass_OUTCOME_CLASS_DONE_WITH_SKIPS, bad
 	}
 	return outcome
+}
+
+// blameless is the error of an attempt, unless it has none: somebody removed the
+// spool's folder under its hands.
+func (r *Runner) blameless(err error, spool int) error {
+	switch mended, fault := r.Spool.Mend(spool); {
+	case mended:
+		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETURNED, "somebody removed the spool's folder")
+	case fault != nil:
+		return errors.Join(err, fault)
+	}
+	return err
 }
 
 func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) (err error) {

@@ -294,6 +294,24 @@ func TestEveryFailureHasItsClass(t *testing.T) {
 	}
 }
 
+// Who removes the spool's folder fails no batch by it.
+func TestTheSpoolIsRemoved(t *testing.T) {
+	b := newBench(t)
+	b.steps["writes"] = attemptFunc(func(_ context.Context, _ *processor.Attempt, _ processor.Input, out processor.Output) error {
+		_, err := out.Write([]byte("x\n"))
+		return err
+	})
+	if err := os.RemoveAll(b.Spool.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.run(job(function("writes"))); o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_RETURNED {
+		t.Errorf("the outcome is %v", o)
+	}
+	if o := b.run(job(function("writes"))); o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_DONE {
+		t.Errorf("the outcome is %v", o)
+	}
+}
+
 // A worker without others has nobody to leave to what it has no room for.
 func TestAFullDiskOfALoneWorker(t *testing.T) {
 	b := newBench(t)

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -111,7 +112,17 @@ func (w *Writer) flush() error {
 			return fmt.Errorf("end an output: %w", err)
 		}
 	}
-	return errors.Join(w.buffer.Flush(), w.file.Close())
+	err := w.buffer.Flush()
+	if stat, failed := w.file.Stat(); err == nil && failed == nil && gone(stat) {
+		err = fmt.Errorf("somebody removed the file of an output: %s", w.path)
+	}
+	return errors.Join(err, w.file.Close())
+}
+
+// gone says whether a file that is open has no name any more.
+func gone(file os.FileInfo) bool {
+	stat, ok := file.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink == 0
 }
 
 // Abandon removes what was written.

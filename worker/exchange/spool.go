@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -32,10 +31,11 @@ type Spool struct {
 	dir    string
 	worker string
 	limit  int64
-	lock   *os.File
 	clean  *cleaner
 
 	mu   sync.Mutex
+	lock lock
+	made int                // how often the folder was made
 	used int64              // bytes in finished outputs and those being written
 	held map[string]*stored // finished outputs by id
 	jobs map[uint64]*share
@@ -57,36 +57,14 @@ func Open(parent, worker string, limit int64) (*Spool, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("make the spool folder: %w", err)
 	}
-	dir, lock, err := makeFolder(parent)
+	dir, lock, err := makeFolder(parent, "")
 	if err != nil {
 		return nil, fmt.Errorf("make a spool in %s: %w", parent, err)
 	}
 	return &Spool{
-		dir: dir, worker: worker, limit: limit, lock: lock, clean: startCleaner(parent),
+		dir: dir, worker: worker, limit: limit, lock: lock, made: 1, clean: startCleaner(parent),
 		held: map[string]*stored{}, jobs: map[uint64]*share{},
 	}, nil
-}
-
-// makeFolder makes a new folder and locks it. It gets its name only then: others
-// that clean up at the same time would take it for one that was left.
-func makeFolder(parent string) (string, *os.File, error) {
-	made, err := os.MkdirTemp(parent, "new-"+spoolPrefix)
-	if err != nil {
-		return "", nil, err
-	}
-	dir := filepath.Join(parent, strings.TrimPrefix(filepath.Base(made), "new-"))
-	lock, err := os.OpenFile(filepath.Join(made, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", nil, errors.Join(err, os.RemoveAll(made))
-	}
-	if err := errors.Join(tryLock(lock), os.Rename(made, dir)); err != nil {
-		return "", nil, errors.Join(err, lock.Close(), os.RemoveAll(made))
-	}
-	return dir, lock, nil
-}
-
-func tryLock(f *os.File) error {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }
 
 // Dir is the spool's folder; attempts keep their temporary files below it.
@@ -96,7 +74,9 @@ func (s *Spool) Dir() string { return s.dir }
 // still there, stays.
 func (s *Spool) Close() error {
 	s.clean.stop()
-	return errors.Join(os.RemoveAll(s.dir), s.lock.Close())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(os.RemoveAll(s.dir), s.lock.release())
 }
 
 // Used is how many bytes the outputs take.
@@ -175,6 +155,8 @@ func (e *FullError) Error() string { return e.message }
 // Unwrap is what a full disk says.
 func (e *FullError) Unwrap() error { return syscall.ENOSPC }
 
+func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+
 // reserve takes n more bytes of the spool for a job, or says that it is full, or
 // that the job has as much as it may. What other jobs take goes in time, and
 // other workers may have room meanwhile.
@@ -190,11 +172,11 @@ func (s *Spool) reserve(job uint64, n, limit int64) error {
 		return processor.Fatal("the job's intermediate results need more than the %d bytes that it allows itself "+
 			"(max_spool_bytes); raise that, or let it write less", limit)
 	case used > s.limit:
-		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: intermediate results need more than its limit of %d bytes; "+
-			"give it more room, or let the job write less", s.dir, s.worker, s.limit)}
+		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: intermediate results need more than its limit of %.4g MiB; "+
+			"give it more room (--spool-bytes), or let the job write less", s.dir, s.worker, mebibytes(s.limit))}
 	case s.used+n > s.limit:
-		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: other jobs have most of its %d bytes; "+
-			"give it more room, or keep results for a shorter time", s.dir, s.worker, s.limit)}
+		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: other jobs have most of its %.4g MiB; "+
+			"give it more room (--spool-bytes), or keep results for a shorter time", s.dir, s.worker, mebibytes(s.limit))}
 	}
 	s.used += n
 	s.of(job).used = used

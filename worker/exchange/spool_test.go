@@ -129,6 +129,53 @@ func TestTheLimitHolds(t *testing.T) {
 	keep(t, s, 1, "fits")
 }
 
+// Somebody who tidies up takes the folder away: it is made anew, what it held is
+// gone, and nothing is counted that is not there.
+func TestTheFolderIsRemoved(t *testing.T) {
+	s := open(t, 1<<20)
+	made := s.Made()
+	held := keep(t, s, 1, "held")
+	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0)
+	io.WriteString(w, "under way")
+	if mended, err := s.Mend(made); mended || err != nil {
+		t.Fatalf("Mend = %v, %v; nothing was amiss", mended, err)
+	}
+	if err := os.RemoveAll(filepath.Dir(s.Dir())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Finish(); err == nil {
+		t.Error("an output without a file is there")
+	}
+	for range 2 { // two attempts failed by it
+		if mended, err := s.Mend(made); !mended || err != nil {
+			t.Fatalf("Mend = %v, %v", mended, err)
+		}
+	}
+	if _, err := s.Open(1, held.GetId()); !errors.Is(err, exchange.ErrNotHeld) {
+		t.Errorf("Open = %v", err)
+	}
+	if s.Used() != 0 {
+		t.Errorf("%d bytes are used by nothing", s.Used())
+	}
+	again := keep(t, s, 1, "again")
+	if r, err := s.Get(again); err != nil {
+		t.Error(err)
+	} else {
+		r.Close()
+	}
+	other, err := exchange.Open(filepath.Dir(s.Dir()), "other", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Cleaned()
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(s.Dir()); err != nil {
+		t.Errorf("another worker has cleaned it up: %v", err)
+	}
+}
+
 // A spool that is full of other jobs' outputs is no fault of this one's.
 func TestASpoolThatOthersFill(t *testing.T) {
 	s := open(t, 1<<20)

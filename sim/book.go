@@ -31,6 +31,7 @@ type book struct {
 	asked    map[string]bool
 	largest  int // of the snapshots
 	steps    int
+	doing    []ledger.Fence         // whose ranges the step at hand proposes to be done
 	arrives  *ledger.WorkerAttached // in this step
 }
 
@@ -47,6 +48,7 @@ type seat struct {
 	bytes    int64
 	silent   bool // a lease of it ran out, and it has not been heard since
 	ordered  bool // the operator wants it to leave
+	freed    bool // it may leave: nothing of it is needed
 	cordoned bool // the operator wants it to get nothing
 	asking   int  // cordons, or their ends, that are not yet durable
 

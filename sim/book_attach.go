@@ -61,7 +61,12 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 	s.incarnate(s.worker)
 	b.attaching(at, s, s.asks)
 	b.audit(s.asks)
-	s.burnt = false
+	for _, f := range b.doing {
+		if r := b.reports[f]; r != nil && r.lease != nil {
+			b.yield(r.lease)
+		}
+	}
+	s.burnt, s.freed = false, false
 	s.heard, s.silent, s.heartbeat, s.refused = at, false, e.Heartbeat, 0
 	s.session, s.attached, s.draining, s.slots = e.Session, true, false, s.worker.slots
 	s.credit, s.bytes = 0, 0

@@ -167,7 +167,7 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 		return
 	}
 	for _, l := range slices.Clone(b.live) {
-		if l.fence.Job == e.Job && !l.told {
+		if l.fence.Job == e.Job && !l.told && !b.drains(l.inputs) {
 			b.end(l, 0) // a merge that nobody waits for any more
 		}
 	}

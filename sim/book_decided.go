@@ -17,6 +17,8 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 		b.attached(at, e)
 	case ledger.DrainWorker:
 		b.seatOf(e.Worker).ordered = true
+	case ledger.LetGo:
+		b.letGo(at, e)
 	case ledger.RefuseSession:
 		b.sessionRefused(at, e)
 	case ledger.Grant:
@@ -39,6 +41,7 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 // foresee notes the ends and the refunds that a step proposes: they bind the step
 // itself, though they are told last.
 func (b *book) foresee(effects []ledger.Effect) {
+	b.doing = b.doing[:0]
 	for _, s := range b.seats {
 		s.refunds = false
 	}
@@ -49,6 +52,8 @@ func (b *book) foresee(effects []ledger.Effect) {
 		}
 		for _, f := range a.Facts {
 			switch f := f.(type) {
+			case *ledger.RangeDone:
+				b.doing = append(b.doing, f.Fence)
 			case *ledger.JobClosed:
 				if j := b.jobs[f.Job]; j != nil {
 					j.closing = true
@@ -164,7 +169,8 @@ func (b *book) grantCredit(s *seat, l *ledger.Lease) {
 
 func (b *book) grantJob(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 	d := &j.def.settings
-	if j.paused || j.state.Over() {
+	moves := l.Kind == ledger.LeaseMerge && j.state == ledger.StateDone // to another worker, since theirs leaves
+	if j.paused || j.state.Over() && !moves {
 		b.fail("granted %v of a job that is paused or over", l.Fence)
 	}
 	if n := b.running(l.Fence.Job); d.MaxConcurrency > 0 && n >= int(d.MaxConcurrency) {

@@ -142,6 +142,7 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 		return
 	}
 	b.checkOutput(j, f.Stage, won, f.Output.ID)
+	b.over(f.Fence)
 	g.win(entryBook{span: won, out: f.Output.ID, bytes: f.Output.Bytes, count: r.count, tries: 1})
 	j.wins[f.Fence] = true
 	if f.Stage == 0 && j.def.limit > 0 {
@@ -160,6 +161,16 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 		j.remaking, j.wanted = false, false
 	} else if f.Stage == len(j.stages)-3 && g.complete() {
 		j.state = ledger.StateCommitting
+	}
+}
+
+// over ends a lease that has won, whether its worker hears of that or not.
+func (b *book) over(f ledger.Fence) {
+	for _, l := range b.live {
+		if l.fence == f {
+			b.end(l, 0)
+			return
+		}
 	}
 }
 
@@ -223,6 +234,12 @@ func (b *book) checkOutput(j *jobBook, stage int, s span, id ledger.OutputID) {
 }
 
 func (b *book) rangeFailed(f *ledger.RangeFailed) {
+	for _, l := range b.live {
+		if l.fence == f.Fence && !l.seat.attached { // nobody hears of it
+			b.end(l, 0)
+			break
+		}
+	}
 	j := b.jobs[f.Fence.Job]
 	delete(j.failing, f.Fence)
 	if f.Class == ledger.OutcomeInputGone {
@@ -278,7 +295,7 @@ func (b *book) intact(l *leaseBook) bool {
 // merged puts one output in the place of neighbours.
 func (b *book) merged(f *ledger.OutputsMerged) {
 	j, g := b.jobs[f.Fence.Job], b.stageOf(f.Fence.Job, f.Stage)
-	if j.state != ledger.StateRunning || g == nil {
+	if j.state != ledger.StateRunning && !(f.Moves && j.state == ledger.StateDone && !j.shelved && !j.forgotten) || g == nil {
 		return
 	}
 	s := span{int64(f.From), int64(f.To)}
@@ -303,6 +320,7 @@ func (b *book) merged(f *ledger.OutputsMerged) {
 	g.lose(nil, func(e entryBook) bool { return e.span.overlaps(s) })
 	g.win(one)
 	j.wins[f.Fence] = true
+	b.over(f.Fence)
 }
 
 // consumedFor notes an output that its reader needs no more.

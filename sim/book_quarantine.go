@@ -14,6 +14,7 @@ type failing struct {
 	paused  bool        // the coordinator says so
 	at      ledger.Time // since when, or since a trial failed last
 	trial   bool        // it has a batch, or had one, to be tried with
+	alone   bool        // there was nobody else meanwhile: it may be tried at once
 	due     bool        // it has to be paused by this very step
 	again   bool        // a trial has failed in this very step
 }
@@ -78,7 +79,7 @@ func (b *book) failedAgain(at ledger.Time, s *seat, l *leaseBook) {
 	}
 	q.sure = note(q.sure, l)
 	if q.paused && q.trial {
-		q.at, q.trial, q.again = at, false, true
+		q.at, q.trial, q.again, q.alone = at, false, true, false
 	}
 	q.due = len(q.sure) >= b.w.law.ledger.QuarantineAfter && s.takes() && b.othersDo(s, l)
 }
@@ -97,8 +98,10 @@ func (b *book) othersDo(s *seat, l *leaseBook) bool {
 
 // checkPaused: who fails everything that others do is paused, and nobody else.
 func (b *book) checkPaused(at ledger.Time) {
+	nobody := !slices.ContainsFunc(b.seats, (*seat).takes)
 	for _, s := range b.seats {
 		q := &s.failing
+		q.alone = q.alone || nobody
 		enough := len(q.batches) >= b.w.law.ledger.QuarantineAfter
 		if !enough && !q.paused {
 			continue
@@ -113,7 +116,7 @@ func (b *book) checkPaused(at ledger.Time) {
 		case paused && (!q.paused || q.again) && !s.refunds:
 			b.fail("%s is in quarantine from now on, and what it spent is not refunded", s.name)
 		case paused && !q.paused:
-			q.at, q.trial = at, false
+			q.at, q.trial, q.alone = at, false, false
 		}
 		q.again = false
 		if s.attached && (paused || v.State == ledger.StandingReady) { // otherwise something else hides it
@@ -124,7 +127,8 @@ func (b *book) checkPaused(at ledger.Time) {
 }
 
 // checkTrial: a worker in quarantine gets one batch at a time, and none before
-// its time, unless there is nobody else.
+// its time, unless there is nobody else, be it for the moment in which another
+// one attaches anew.
 func (b *book) checkTrial(at ledger.Time, s *seat, l *ledger.Lease) {
 	q := &s.failing
 	if !q.paused {
@@ -133,7 +137,8 @@ func (b *book) checkTrial(at ledger.Time, s *seat, l *ledger.Lease) {
 	if n := b.held(s); n > 0 {
 		b.fail("granted %v to %s, which is in quarantine and has %d leases", l.Fence, s.name, n)
 	}
-	if others := slices.ContainsFunc(b.seats, (*seat).takes); others && at < q.at.Add(b.w.law.ledger.QuarantineMin) {
+	others := slices.ContainsFunc(b.seats, (*seat).takes)
+	if others && !q.alone && b.arrives == nil && at < q.at.Add(b.w.law.ledger.QuarantineMin) {
 		b.fail("granted %v to %s, which is in quarantine since %d", l.Fence, s.name, q.at)
 	}
 	q.trial = true

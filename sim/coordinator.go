@@ -152,7 +152,7 @@ func (c *coordinator) do(e ledger.Effect) {
 			c.links[l.worker.index] = nil
 			l.tellWorker(w.latency())
 		}
-	case ledger.Changed, ledger.WorkerChanged:
+	case ledger.Changed, ledger.WorkerChanged, ledger.LetGo:
 	default:
 		c.answer(e)
 	}

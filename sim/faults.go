@@ -49,6 +49,7 @@ func (w *world) drawLaw() law {
 	c.MergeEvery = w.pick(1, 16)
 	c.ResultWindow = w.pick(1, 8)
 	c.DeadGone = w.between(100*time.Millisecond, min(4*time.Second, c.WorkerGone))
+	c.Evacuate = w.chance(0.8)
 	c.QuarantineAfter = w.pick(2, 4)
 	c.QuarantineMin, c.QuarantineMax = w.between(100*time.Millisecond, time.Second), w.between(time.Second, 5*time.Second)
 	if w.chance(0.4) {

@@ -87,7 +87,8 @@ func (s *Spool) Mend(n int) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("the spool's folder was removed, and can't be made again: %w", err)
 	}
-	slog.Warn("somebody removed the spool's folder; it is made anew", "folder", s.dir, "outputs_lost", len(s.held), "error", s.lock.release())
+	slog.Warn("somebody removed the spool's folder; it is made anew", "folder", s.dir, "outputs_lost", len(s.held))
+	s.lock.release() //nolint:errcheck // of files that are gone
 	s.lock = held
 	s.made++
 	for _, output := range s.held {

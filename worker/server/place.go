@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -90,34 +89,17 @@ func (c Config) resolves(ctx context.Context) bool {
 	return false
 }
 
-// addresses are where others reach what listens at an address, the best first:
-// one of each family where it listens on all of the machine's.
+// addresses are where others reach what listens at an address, the best first.
 func (c Config) addresses(ctx context.Context, listen string) ([]string, error) {
-	host, err := fleet.AdvertisedHost(ctx, c.Advertise, listen, c.Join)
+	hosts, err := fleet.AdvertisedHosts(ctx, c.Advertise, listen, c.Join)
 	if err != nil {
 		return nil, fmt.Errorf("find the address that others reach: %w", err)
 	}
-	all := []string{advertised(c.Advertise, host, listen)}
-	bound, err := netip.ParseAddr(hostOf(listen))
-	best, bad := netip.ParseAddr(host)
-	if c.Advertise != "" || errors.Join(err, bad) != nil || !bound.IsUnspecified() || bound.Is4() || best.IsLoopback() {
-		return all, nil
-	}
-	if other, ok := otherFamily(best); ok {
-		all = append(all, advertised("", other.String(), listen))
+	var all []string
+	for _, host := range hosts {
+		all = append(all, advertised(c.Advertise, host, listen))
 	}
 	return all, nil
-}
-
-// otherFamily is an address of this machine's that others may reach who don't
-// reach one: IPv6 beside IPv4, or the other way round.
-func otherFamily(one netip.Addr) (netip.Addr, bool) {
-	for _, a := range ownAddresses() {
-		if a.IsGlobalUnicast() && a.Is4() != one.Is4() {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
 }
 
 // ownAddresses are those of this machine, as far as it tells.

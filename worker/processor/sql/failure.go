@@ -1,9 +1,9 @@
 package sql
 
 import (
-	"fmt"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 

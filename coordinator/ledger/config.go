@@ -117,7 +117,7 @@ func DefaultConfig() Config {
 		ResultWindow: 8, UnreadBytes: 1 << 30,
 		KeepFor: time.Hour, QuarantineAfter: 3, QuarantineMin: time.Second, QuarantineMax: time.Minute,
 		DeadGone: 3 * time.Second, Evacuate: true,
-		MaxJobs:  10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
+		MaxJobs: 10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
 	}
 }
 

@@ -133,29 +133,44 @@ func (f *fleet) stop() {
 	os.RemoveAll(f.folder)
 }
 
-// scaling runs the same job with one worker and with two, turn by turn.
+// scaling runs the same job with one worker and with two, and a program by hand
+// on one core and on two: no fleet is faster than the machine lets it be. All in
+// turn.
 func (b *bench) scaling() error {
 	lines, err := b.lineFiles()
 	if err != nil {
 		return err
 	}
+	input := filepath.Join(lines, "*.txt")
 	fmt.Println("submit --wait --function sha, 2,000,000 lines, workers with --slots 1")
-	times := map[int][]time.Duration{}
+	ours, hand := map[int][]time.Duration{}, map[int][]time.Duration{}
 	for range b.runs {
-		for _, workers := range []int{1, 2} {
-			took, err := b.shaOn(workers, filepath.Join(lines, "*.txt"))
+		for _, n := range []int{1, 2} {
+			took, err := b.shaOn(n, input)
 			if err != nil {
 				return err
 			}
-			times[workers] = append(times[workers], took)
+			ours[n] = append(ours[n], took)
+			cmd := exec.Command(b.program("baseline"), "sha", input)
+			cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(n))
+			by, err := measure(cmd)
+			if err != nil {
+				return err
+			}
+			hand[n] = append(hand[n], by.wall)
 		}
 	}
-	for _, all := range times {
-		slices.Sort(all)
-	}
-	one, two := times[1][b.runs/2], times[2][b.runs/2]
-	fmt.Printf("one worker %.2f s, two %.2f s: %.2f times the speed\n", one.Seconds(), two.Seconds(), one.Seconds()/two.Seconds())
+	printScaling("workers", ours)
+	printScaling("by hand, on cores", hand)
 	return nil
+}
+
+func printScaling(name string, times map[int][]time.Duration) {
+	middle := func(n int) float64 {
+		slices.Sort(times[n])
+		return times[n][len(times[n])/2].Seconds()
+	}
+	fmt.Printf("%-18s one %.2f s, two %.2f s: %.2f times the speed\n", name, middle(1), middle(2), middle(1)/middle(2))
 }
 
 func (b *bench) shaOn(workers int, input string) (time.Duration, error) {

@@ -25,7 +25,7 @@ func (a *Agent) learn(ctx context.Context, response *pb.SessionResponse) {
 func (a *Agent) decode(r *pb.SessionResponse) session.Response {
 	response := session.Response{
 		Grants: make([]session.Lease, len(r.GetGrants())), Acks: make([]session.Ack, len(r.GetAcks())),
-		Heartbeat: r.GetHeartbeat(), Drain: r.GetDrain(), DrainWithin: r.GetDrainWithin().AsDuration(),
+		Heartbeat: r.GetHeartbeat(), Drain: r.GetDrain(), DrainWithin: r.GetDrainWithin().AsDuration(), Leave: r.GetLeave(),
 	}
 	if attached := r.GetAttached(); attached != nil {
 		a.broken = nil
@@ -37,6 +37,9 @@ func (a *Agent) decode(r *pb.SessionResponse) session.Response {
 			Heartbeat: attached.GetHeartbeat().AsDuration(),
 			Keep:      mapped(attached.GetKeep(), fence), Drop: mapped(attached.GetDrop(), fence),
 		}
+	}
+	if response.Leave {
+		a.log.Info("worker may leave", "worker", a.config.Name, "session", uint64(a.machine.Session()))
 	}
 	for i, lease := range r.GetGrants() {
 		response.Grants[i] = a.decodeLease(lease)

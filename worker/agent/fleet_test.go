@@ -123,6 +123,26 @@ func TestADrainWithATime(t *testing.T) {
 	}
 }
 
+// A worker that drains serves what it holds until nobody needs it any more.
+func TestADrainWithOutputs(t *testing.T) {
+	b, h := start(t)
+	hear(t, b, attach)
+	b.says <- answer()
+	b.says <- work(1, "cat")
+	done := hear(t, b, outcome)
+	b.says <- &pb.SessionResponse{Acks: []*pb.OutcomeAck{{Fence: done.GetFence()}}, Drain: true}
+	hear(t, b, func(r *pb.SessionRequest) (bool, bool) { return true, r.GetDrain() })
+	b.says <- &pb.SessionResponse{Heartbeat: 1 << 40}
+	b.says <- &pb.SessionResponse{Sends: []*pb.Send{{Ticket: "ticket", Output: done.GetOutput()}}}
+	if got := <-b.uploads; got != "ticket: a\nb\n" {
+		t.Errorf("uploaded %q", got)
+	}
+	b.says <- &pb.SessionResponse{Leave: true}
+	if err := <-h.ended; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+}
+
 // What the coordinator can't talk with ends with its reason; what it has no
 // place for right now asks again.
 func TestRefusals(t *testing.T) {

@@ -6,6 +6,7 @@ import "time"
 type drain struct {
 	on       bool
 	killed   bool   // what still ran at the deadline has been killed
+	released bool   // the coordinator needs its outputs no more; of this session
 	deadline Time   // when that is
 	beat     uint64 // the heartbeat whose answer shows that no grant is on its way
 }
@@ -51,14 +52,25 @@ func (m *Machine) expireDrain() {
 	}
 }
 
-// leaveIfDrained ends the machine when nothing is held and everything has been
-// acknowledged, or when that takes too long.
+// patientTries is how many links may fail while a coordinator is awaited that
+// would have outputs taken over.
+const patientTries = 3
+
+// letGo says whether the outputs may go with the worker: the coordinator has said
+// so, there are none, time is up, or there is no coordinator to see to them.
+func (m *Machine) letGo() bool {
+	lost := m.link.phase < attached && m.link.tries > patientTries
+	return m.drain.released || len(m.outputs.byID) == 0 || m.drain.killed || lost
+}
+
+// leaveIfDrained ends the machine when nothing is held, everything has been
+// acknowledged, and no output is needed any more, or when that takes too long.
 func (m *Machine) leaveIfDrained() bool {
 	if !m.drain.on {
 		return false
 	}
 	l := &m.leases
-	done := l.running.len == 0 && l.waiting.len == 0 && m.settled()
+	done := l.running.len == 0 && l.waiting.len == 0 && m.settled() && m.letGo()
 	if !done && m.now < m.drain.deadline.Add(m.config.LeaveAfter) {
 		return false
 	}

@@ -33,8 +33,8 @@ type Finished struct{ Outcome Outcome }
 
 // DrainAsked says that the worker shall leave, by a signal for instance.
 type DrainAsked struct {
-	// Within is how long running leases may still take; the configured time
-	// when 0. A later event may shorten it.
+	// Within is how long running leases, and others who take over outputs, may
+	// still take; the configured time when 0. A later event may shorten it.
 	Within time.Duration
 }
 

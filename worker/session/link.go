@@ -218,6 +218,7 @@ func (m *Machine) received(e Received) {
 	if r.Drain {
 		m.startDrain(r.DrainWithin)
 	}
+	m.drain.released = m.drain.released || r.Leave && m.drain.on
 	for _, job := range r.EndedJobs {
 		m.ended(job)
 	}
@@ -241,6 +242,7 @@ func (m *Machine) confirmed(a *Attached) {
 		}
 	}
 	if m.drain.on {
+		m.drain.released = false // by another, perhaps, or before this one had heard of all
 		m.leaveAfterBeat()
 	}
 }

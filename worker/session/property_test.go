@@ -25,6 +25,7 @@ type world struct {
 	alone   map[Fence]bool
 	wake    Time
 	left    bool
+	let     bool // the coordinator needs the outputs no more
 }
 
 const testLease, testHeartbeat = 10 * time.Second, time.Second
@@ -76,6 +77,9 @@ func (w *world) see(e Effect) {
 		w.left = true
 		if len(w.running) > 0 && w.now < w.m.drain.deadline {
 			w.t.Fatalf("left with %d leases running", len(w.running))
+		}
+		if kept := len(w.m.outputs.byID); kept > 0 && !w.let && w.up && w.now < w.m.drain.deadline {
+			w.t.Fatalf("left with %d outputs, and was not let go", kept)
 		}
 	}
 }
@@ -194,6 +198,10 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"heard": func(*rapid.T) { w.hear(Response{Heartbeat: w.m.link.sequence}) },
+		"leave": func(*rapid.T) {
+			w.let = w.let || w.up && w.m.drain.on
+			w.hear(Response{Leave: true})
+		},
 		"drain": func(t *rapid.T) {
 			if rapid.IntRange(0, 99).Draw(t, "now") == 57 { // the ends of a range are drawn often
 				w.step(DrainAsked{})
@@ -229,7 +237,7 @@ func (w *world) attach(keep bool) {
 			}
 		}
 	}
-	w.up = true
+	w.up, w.let = true, false
 	w.step(Received{w.link, Response{Attached: &Attached{Term: 1, Lease: testLease, Heartbeat: testHeartbeat, Keep: kept}}})
 }
 
@@ -250,7 +258,11 @@ func (w *world) finish(f Fence, c Class) {
 	if !e.killed || e.why != KillDropped {
 		w.unacked[f] = true
 	}
-	w.step(Finished{Outcome{Fence: f, Class: c}})
+	o := Outcome{Fence: f, Class: c}
+	if c == Done {
+		o.Output = Output{ID: OutputID(fenceText(f)), Job: f.Job}
+	}
+	w.step(Finished{o})
 }
 
 // TestRandomLives holds a machine to what its world knows, whatever happens.
@@ -277,7 +289,7 @@ func TestDrainEnds(t *testing.T) {
 		w := newWorld(t)
 		actions := w.actions()
 		for range rapid.IntRange(0, 30).Draw(t, "steps") {
-			name := rapid.SampledFrom([]string{"pass", "open", "attach", "grant", "finish", "heard"}).Draw(t, "action")
+			name := rapid.SampledFrom([]string{"pass", "open", "attach", "grant", "finish", "heard", "leave"}).Draw(t, "action")
 			actions[name](t)
 		}
 		w.step(DrainAsked{Within: 5 * time.Second})

@@ -191,6 +191,8 @@ func responseOf(t *testing.T, words []string) Response {
 			r.DropOutputs = append(r.DropOutputs, OutputID(value))
 		case "drain":
 			r.Drain, r.DrainWithin = true, time.Duration(number(t, value))*time.Second
+		case "leave":
+			r.Leave = true
 		case "ended":
 			r.EndedJobs = append(r.EndedJobs, JobID(number(t, value)))
 		default:

@@ -36,7 +36,8 @@ const (
 	DefaultMaxBackoff = time.Second
 	// DefaultAttachTimeout is how long a link may take to be attached.
 	DefaultAttachTimeout = 5 * time.Second
-	// DefaultDrain is how long a drain waits for running leases.
+	// DefaultDrain is how long a drain waits for running leases, and for others
+	// to take over outputs.
 	DefaultDrain = 30 * time.Second
 	// DefaultLeaveAfter is how long past a drain's deadline the worker waits
 	// for killed leases to end and for outcomes to be acknowledged.
@@ -68,7 +69,8 @@ type Config struct {
 	Backoff, MaxBackoff time.Duration
 	// AttachTimeout is how long a link may take from Connect to Attached.
 	AttachTimeout time.Duration
-	// Drain is how long a drain that names no time waits for running leases.
+	// Drain is how long a drain that names no time waits for running leases, and
+	// for others to take over outputs.
 	Drain time.Duration
 	// LeaveAfter bounds what follows a drain's deadline.
 	LeaveAfter time.Duration

@@ -198,5 +198,8 @@ type Response struct {
 	// DrainWithin is, with Drain, how long running leases may still take; the
 	// worker's own time when 0.
 	DrainWithin time.Duration
-	EndedJobs   []JobID
+	// Leave says to a worker that drains that none of its outputs is needed any
+	// more, or that nobody can take them over.
+	Leave     bool
+	EndedJobs []JobID
 }

@@ -333,10 +333,7 @@ func (s *State) resultRead(f *ResultRead) bool {
 		return false
 	}
 	j := e.job
-	if e.from < j.read {
-		return false
-	}
-	j.read = e.to
+	j.read = max(j.read, e.to) // it may be one that was made again after it was read
 	s.dropped = append(s.dropped, e.out)
 	s.give(e)
 	s.releaseRead(j)

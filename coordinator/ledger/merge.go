@@ -39,8 +39,9 @@ func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 		return
 	}
 	mixed := l.mixes(r, k)
+	had := r.had(k)
 	joins := func(x *entry) bool {
-		return x.out.ID == "" || x.level <= e.level && l.free(x, e.out.Worker, mixed) && x.out.Bytes < l.cfg.MergeInputBytes
+		return x.out.ID == "" || x.from >= had && x.level <= e.level && l.free(x, e.out.Worker, mixed) && x.out.Bytes < l.cfg.MergeInputBytes
 	}
 	if !joins(e) {
 		return
@@ -68,6 +69,15 @@ func (l *Ledger) considerMerge(r *run, k *work, e *entry) {
 	if n >= l.cfg.MergeFanIn {
 		l.merge(r, k, first, last)
 	}
+}
+
+// had is up to where a client has the outputs of a stage already: what lies
+// before is not merged with what it still wants.
+func (r *run) had(k *work) Position {
+	if p := r.reading; p != nil && k.index == r.job.last() {
+		return p.delivered
+	}
+	return 0
 }
 
 // free says whether an output is a worker's, or it does not matter whose, and

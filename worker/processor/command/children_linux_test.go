@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,5 +154,33 @@ func TestNothingOutlivesAWorkerThatIsKilled(t *testing.T) {
 	}
 	for i, w := range left {
 		w.gone(t, append(members, "the program")[i])
+	}
+}
+
+// A process that is becoming another program shows no environment, and is looked
+// at again; others that show none are not.
+func TestWhoChangesIsLookedAtAgain(t *testing.T) {
+	stat := filepath.Join(t.TempDir(), "stat")
+	write := func(state, flags, envEnd string) {
+		fields := append([]string{state}, strings.Fields(strings.Repeat("1 ", 50))...)
+		fields[statFlags-statState], fields[statEnvEnd-statState] = flags, envEnd
+		if err := os.WriteFile(stat, []byte("7 (a ) b) "+strings.Join(fields, " ")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		state, flags, envEnd string
+		want                 bool
+	}{
+		{"R", "4194304", "0", true}, {"S", "4194304", "140725214400489", false},
+		{"Z", "4194304", "0", false}, {"S", "2129984", "0", false},
+	} {
+		write(test.state, test.flags, test.envEnd)
+		if changing(stat) != test.want {
+			t.Errorf("%+v: changing = %t", test, !test.want)
+		}
+	}
+	if changing("/proc/self/stat") || changing("/proc/0/stat") {
+		t.Error("this process, or none, is changing")
 	}
 }

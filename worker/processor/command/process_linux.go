@@ -61,7 +61,7 @@ func killMarked(mark string, program int) {
 		if last == program {
 			return // nothing was started since
 		}
-		if killEach(younger(program, last), want) == 0 {
+		if !killEach(younger(program, last), want) {
 			return
 		}
 		time.Sleep(sweepPause)
@@ -106,17 +106,44 @@ func younger(program, last int) []int {
 	return pids
 }
 
-// killEach kills those that have the mark in their environment, and returns how
-// many there were.
-func killEach(pids []int, mark []byte) (killed int) {
+// killEach kills those that have the mark in their environment. It says whether
+// it has to be done again: for those that they started meanwhile, and for
+// processes that are becoming another program at this moment, and show nothing.
+func killEach(pids []int, mark []byte) (again bool) {
 	for _, pid := range pids {
-		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-		if err != nil || !bytes.Contains(env, mark) {
-			continue
-		}
-		if syscall.Kill(pid, syscall.SIGKILL) == nil {
-			killed++
+		proc := filepath.Join("/proc", strconv.Itoa(pid))
+		env, err := os.ReadFile(filepath.Join(proc, "environ"))
+		switch {
+		case err != nil:
+		case len(env) == 0:
+			again = changing(filepath.Join(proc, "stat")) || again
+		case bytes.Contains(env, mark):
+			again = syscall.Kill(pid, syscall.SIGKILL) == nil || again
 		}
 	}
-	return killed
+	return again
+}
+
+// Fields of a process's stat that come after its name, as proc(5) counts them.
+const (
+	statState  = 3
+	statFlags  = 9
+	statEnvEnd = 51
+)
+
+// kernelThread is the flag of what is no process of anybody's.
+const kernelThread = 0x00200000
+
+// changing says whether the process with this stat is between two programs: it
+// lives, and its environment is not yet in place.
+func changing(stat string) bool {
+	text, err := os.ReadFile(stat)
+	_, rest, named := bytes.Cut(text[bytes.LastIndexByte(text, ')')+1:], []byte{' '})
+	fields := bytes.Fields(rest)
+	if err != nil || !named || len(fields) <= statEnvEnd-statState {
+		return false
+	}
+	flags, err := strconv.ParseUint(string(fields[statFlags-statState]), 10, 64)
+	dead := bytes.ContainsAny(fields[0], "ZXx")
+	return err == nil && !dead && flags&kernelThread == 0 && string(fields[statEnvEnd-statState]) == "0"
 }

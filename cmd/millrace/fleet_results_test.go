@@ -5,6 +5,7 @@ package main_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -118,6 +119,30 @@ func TestLostOutputsAreMadeAgain(t *testing.T) {
 	}
 	if n := g.times(held["w1"].line); n != 2 {
 		t.Errorf("%q ran %d times", held["w1"].line, n)
+	}
+}
+
+// What a worker has done is taken over by others before it leaves, and nothing
+// runs again.
+func TestDrainedWorkerHandsOver(t *testing.T) {
+	c, g := asking(t, 2)
+	text := strings.Repeat("x", 2<<20) // a line that no shelf takes
+	c.write("large.txt", "a "+text+"\nb "+text+"\nc "+text+"\nd "+text+"\ne "+text+"\nf "+text+"\n")
+	id := c.begin("--function", "ask", "--batch-records", "1", "--max-record", "4MiB", "large.txt")
+	by := map[string]int{}
+	for by["w1"] < 2 || by["w2"] < 1 {
+		q := g.next()
+		by[q.worker]++
+		q.pass()
+	}
+	c.eventually("they are known", func() bool { return c.job(id).Batches >= 3 })
+	c.signal(c.members["w1"].cmd, syscall.SIGTERM)
+	g.opens()
+	c.exits(c.members["w1"], 0)
+	c.ends(id, "done")
+	c.done(c.run("result", id), c.read("large.txt"))
+	if j := c.job(id); j.Rerun != 0 {
+		t.Errorf("%d batches ran again", j.Rerun)
 	}
 }
 

@@ -31,6 +31,8 @@ type book struct {
 	asked    map[string]bool
 	largest  int // of the snapshots
 	steps    int
+	wentOn   ledger.Time            // when the coordinator went on last that had got no time
+	thawed   ledger.Time            // when the coordinator went on last that had stood still
 	doing    []ledger.Fence         // whose ranges the step at hand proposes to be done
 	arrives  *ledger.WorkerAttached // in this step
 }
@@ -57,6 +59,7 @@ type seat struct {
 	opinion     ledger.Opinion
 	rumour      rumour
 	refused     ledger.SessionID // after this session its address refused a connection
+	scorched    bool             // they were given up in this very step, in which it is back
 	burnt       bool             // its outputs may be given up, if it does not come back
 	died        ledger.Time      // by both witnesses; 0 if it has not
 	heard       ledger.Time
@@ -159,6 +162,27 @@ func (b *book) backedOff(at ledger.Time) ledger.Time {
 	return max(at, b.grace).Add(b.w.law.ledger.BackoffMax + b.w.law.ledger.Lease)
 }
 
+// thaw has everything begin anew that was out, when the coordinator has stood
+// still for too long after it wanted to be woken; not again soon after that.
+func (b *book) thaw(at ledger.Time) {
+	law := &b.w.law.ledger
+	if wake := b.w.coordinator.wake; wake == 0 || law.StandStill == 0 || at.Sub(wake) < law.StandStill ||
+		b.thawed > 0 && at < b.thawed.Add(2*law.Lease) {
+		return
+	}
+	b.thawed = at
+	for _, l := range b.live {
+		if !l.orphan {
+			l.renewed = at
+		}
+	}
+	for _, s := range b.seats {
+		if s.attached {
+			s.heard = at
+		}
+	}
+}
+
 // expire ends the leases whose time has passed.
 func (b *book) expire(at ledger.Time) {
 	for _, l := range slices.Clone(b.live) {
@@ -171,7 +195,7 @@ func (b *book) expire(at ledger.Time) {
 
 // began begins a term: what was live is nobody's until it is presented.
 func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
-	b.term, b.began = term, at
+	b.term, b.began, b.thawed = term, at, 0
 	b.grace = at.Add(b.w.law.ledger.Grace)
 	for _, l := range b.live {
 		l.orphan, l.told = true, false
@@ -203,11 +227,15 @@ func (b *book) forgetAll() {
 
 // happened sees an event before the ledger does.
 func (b *book) happened(at ledger.Time, e ledger.Event) {
+	b.thaw(at)
+	b.bury(at) // three heartbeats are over before a lease is
 	b.expire(at)
-	b.bury(at)
 	b.burn(at)
 	b.hears(at, e)
 	b.arrives = nil
+	for _, s := range b.seats {
+		s.scorched = false
+	}
 	defer b.burn(at)
 	defer b.bury(at)
 	switch e := e.(type) {

@@ -39,6 +39,26 @@ func (b *book) presented(at ledger.Time, s *seat, o ledger.Outcome) {
 	b.heard(at, s, o, l, false)
 }
 
+// enlistDone holds those leases to be live whose ranges are proposed to be done.
+func (b *book) enlistDone() {
+	for _, f := range b.doing {
+		if r := b.reports[f]; r != nil && r.lease != nil {
+			b.enlist(r.lease)
+		}
+	}
+}
+
+// enlist holds a lease to be live whose outcome is about to win.
+func (b *book) enlist(l *leaseBook) {
+	g := b.stageOf(l.fence.Job, l.stage)
+	if g == nil || l.kind == ledger.LeaseMerge || slices.Contains(b.live, l) || g.overlapsDone(l.span) || b.liveOn(l.fence.Job, l.stage, l.span) != nil {
+		return
+	}
+	l.told = true
+	b.live = append(b.live, l)
+	g.take(l.span)
+}
+
 // stageOf numbers planning and commits as the durable facts do.
 func stageOf(l *ledger.Lease) int {
 	switch l.Kind {
@@ -66,7 +86,8 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 			b.yield(r.lease)
 		}
 	}
-	s.burnt, s.freed = false, false
+	b.enlistDone()
+	s.burnt, s.scorched, s.freed = false, s.burnt, false
 	s.heard, s.silent, s.heartbeat, s.refused = at, false, e.Heartbeat, 0
 	s.session, s.attached, s.draining, s.slots = e.Session, true, false, s.worker.slots
 	s.credit, s.bytes = 0, 0
@@ -137,7 +158,7 @@ func (b *book) expectKept(s *seat, e ledger.Attached, kept map[ledger.Fence]bool
 		if g == nil || l.Stage > 0 || covers.to > g.total || g.overlapsDone(covers) || b.liveOn(f.Job, stageOf(&l), covers) != nil {
 			continue
 		}
-		if j.lostSome || j.failing[f] || slices.ContainsFunc(j.halved, covers.overlaps) {
+		if j.lostSome || j.fails(stageOf(&l), covers) || slices.ContainsFunc(j.halved, covers.overlaps) {
 			continue // its inputs may be others now, or its range
 		}
 		b.fail("%s: running lease %v was dropped for nothing", s.name, f)

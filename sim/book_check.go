@@ -44,7 +44,7 @@ func (b *book) hasRoom(s *seat) bool {
 			bytes += f.SizeBytes
 		}
 	}
-	return s.bytes >= bytes
+	return s.bytes > 0 && s.bytes >= bytes
 }
 
 // checkOnce: no two live leases share a position.
@@ -122,7 +122,7 @@ func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 		if g.complete() {
 			continue
 		}
-		if i == 0 && at < j.submitted.Add(d.Delay) || i > 0 && j.stages[i-1].outputs() > 1 {
+		if i == 0 && at < j.submitted.Add(d.Delay) || i > 0 && (j.stages[i-1].outputs() > 1 || slices.ContainsFunc(b.seats, (*seat).leaves)) {
 			return nil, nil // too early, or outputs may be merged first
 		}
 		if j.streams(i) && b.mayWait(j, g) {

@@ -52,6 +52,10 @@ func (b *book) foresee(effects []ledger.Effect) {
 		}
 		for _, f := range a.Facts {
 			switch f := f.(type) {
+			case *ledger.RangeFailed:
+				if j := b.jobs[f.Fence.Job]; j != nil {
+					j.failing[f.Fence] = tried{f.Stage, span{int64(f.From), int64(f.To)}}
+				}
 			case *ledger.RangeDone:
 				b.doing = append(b.doing, f.Fence)
 			case *ledger.JobClosed:
@@ -75,11 +79,6 @@ func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 		fence = f.Fence
 	case *ledger.JobPlanned:
 		fence = f.Fence
-	case *ledger.RangeFailed:
-		if j := b.jobs[f.Fence.Job]; j != nil {
-			j.failing[f.Fence] = true
-		}
-		return
 	case *ledger.OutputsLost:
 		b.loses(at, f)
 		return
@@ -170,7 +169,7 @@ func (b *book) grantCredit(s *seat, l *ledger.Lease) {
 func (b *book) grantJob(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 	d := &j.def.settings
 	moves := l.Kind == ledger.LeaseMerge && j.state == ledger.StateDone // to another worker, since theirs leaves
-	if j.paused || j.state.Over() && !moves {
+	if (j.paused || j.state.Over()) && !moves {
 		b.fail("granted %v of a job that is paused or over", l.Fence)
 	}
 	if n := b.running(l.Fence.Job); d.MaxConcurrency > 0 && n >= int(d.MaxConcurrency) {
@@ -297,6 +296,7 @@ func (b *book) revoke(at ledger.Time, e ledger.Revoke) {
 		if l.fence == e.Fence {
 			b.checkRevoked(at, l, e)
 			b.end(l, b.backedOff(at))
+			b.enlistDone()
 			return
 		}
 	}

@@ -51,7 +51,7 @@ func (b *book) isTrue(at ledger.Time, j *jobBook, x ledger.Wait) bool {
 	case ledger.WaitGrace:
 		return j.found && x.Until == b.grace && at < b.grace
 	case ledger.WaitLimit:
-		return x.N == b.running(j.id) && x.N >= int(d.MaxConcurrency) && d.MaxConcurrency > 0
+		return (x.N == b.running(j.id) || j.closing) && x.N >= int(d.MaxConcurrency) && d.MaxConcurrency > 0
 	case ledger.WaitQuota:
 		return x.Name == d.User && x.M == b.quota(d.User) && x.N == b.has(d.User) && x.N >= x.M
 	case ledger.WaitDelay:

@@ -34,7 +34,7 @@ type jobBook struct {
 	ended     ledger.Time
 	stages    []*stageBook // two more than the plan has: planning and commit, last
 	wins      map[ledger.Fence]bool
-	failing   map[ledger.Fence]bool // a failure is proposed, and not yet durable
+	failing   map[ledger.Fence]tried // a failure is proposed, and not yet durable
 	spent     map[tried]int
 	spentBy   map[tried]map[ledger.WorkerID]int
 	doneBy    map[int]map[*seat]ledger.Time // when each worker did some of a stage last
@@ -54,6 +54,17 @@ type jobBook struct {
 type tried struct {
 	stage int
 	span  span
+}
+
+// fails says whether a failure of some of a range is proposed, and not yet
+// durable.
+func (j *jobBook) fails(stage int, on span) bool {
+	for _, was := range j.failing { // in any order: it is a question of yes or no
+		if was.stage == stage && was.span.overlaps(on) {
+			return true
+		}
+	}
+	return false
 }
 
 // delivery is an output that the client has read.
@@ -183,7 +194,7 @@ func (g *stageBook) lose(j *jobBook, which func(entryBook) bool) (lost bool) {
 func newJobBook(id ledger.JobID, d *jobDef, at ledger.Time) *jobBook {
 	return &jobBook{id: id, def: d, submitted: at, state: ledger.StatePlanning,
 		stages: []*stageBook{{total: 1}, {total: 1}},
-		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]bool{}, spent: map[tried]int{},
+		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]tried{}, spent: map[tried]int{},
 		spentBy: map[tried]map[ledger.WorkerID]int{}, doneBy: map[int]map[*seat]ledger.Time{}, lost: map[tried]int{}, unseen: map[tried][]ledger.WorkerID{}}
 }
 

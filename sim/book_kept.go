@@ -62,7 +62,7 @@ func (b *book) forgets(at ledger.Time, f *ledger.JobForgotten) {
 // leader have some time for it, and who reads what he can't read again is let.
 func (b *book) checkKept(at ledger.Time) {
 	for _, j := range b.order {
-		due := max(b.keepFor(j), b.began).Add(b.w.law.commit + expiryTime)
+		due := max(b.keepFor(j), b.began, b.wentOn).Add(b.w.law.commit + expiryTime)
 		if j.state.Over() && !j.forgotten && !(j.reading && !j.kept()) && at > due {
 			b.fail("job %d is still there, %v after its time", j.id, at.Sub(due))
 		}

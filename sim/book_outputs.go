@@ -61,7 +61,7 @@ func (b *book) mayHaveLost(at ledger.Time, id ledger.OutputID) bool {
 	}
 	refiled := c.kind == ledger.OutputFile && len(b.jobs[c.job].unseen[tried{committing, span{0, 1}}]) > 0
 	s := b.seatOf(c.holder.id())
-	return refiled || s.burnt || s.dead(at) && b.jobs[c.job].kept() // that is not done with parts that dead workers hold
+	return refiled || s.burnt || s.scorched || s.dead(at) && b.jobs[c.job].kept() // that is not done with parts that dead workers hold
 }
 
 // burn notes whose outputs may be given up: who has been away for long, or for

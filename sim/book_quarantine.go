@@ -16,7 +16,7 @@ type failing struct {
 	trial   bool        // it has a batch, or had one, to be tried with
 	alone   bool        // there was nobody else meanwhile: it may be tried at once
 	due     bool        // it has to be paused by this very step
-	again   bool        // a trial has failed in this very step
+	unsure  bool        // the book can't tell what this step makes of it
 }
 
 // failed is a batch that a worker failed.
@@ -41,6 +41,9 @@ func (b *book) tally(at ledger.Time, s *seat, l *leaseBook, c ledger.OutcomeClas
 	j, q := b.jobs[l.fence.Job], &s.failing
 	switch {
 	case j == nil:
+	case c == ledger.OutcomeDoneWithSkips && fresh: // it may have skipped too many
+		q.sure, q.unsure, q.paused = nil, true, false
+		b.succeeded(at, j, l.stage, s)
 	case won(c) && fresh:
 		*q = failing{}
 		b.succeeded(at, j, l.stage, s)
@@ -79,7 +82,7 @@ func (b *book) failedAgain(at ledger.Time, s *seat, l *leaseBook) {
 	}
 	q.sure = note(q.sure, l)
 	if q.paused && q.trial {
-		q.at, q.trial, q.again, q.alone = at, false, true, false
+		q.at, q.trial, q.alone = at, false, false
 	}
 	q.due = len(q.sure) >= b.w.law.ledger.QuarantineAfter && s.takes() && b.othersDo(s, l)
 }
@@ -103,26 +106,26 @@ func (b *book) checkPaused(at ledger.Time) {
 		q := &s.failing
 		q.alone = q.alone || nobody
 		enough := len(q.batches) >= b.w.law.ledger.QuarantineAfter
-		if !enough && !q.paused {
+		if !enough && !q.paused && !q.unsure {
 			continue
 		}
 		v, _ := b.w.coordinator.ledger.Worker(s.name, at)
 		paused := v.State == ledger.StandingQuarantined
 		switch {
+		case q.unsure:
 		case paused && !q.paused && !enough:
 			b.fail("%s is in quarantine, and has failed %d batches", s.name, len(q.batches))
 		case q.due && v.State == ledger.StandingReady:
 			b.fail("%s has failed %d batches in a row that others do, and is not in quarantine", s.name, len(q.batches))
-		case paused && (!q.paused || q.again) && !s.refunds:
+		case paused && !q.paused && !s.refunds:
 			b.fail("%s is in quarantine from now on, and what it spent is not refunded", s.name)
 		case paused && !q.paused:
 			q.at, q.trial, q.alone = at, false, false
 		}
-		q.again = false
 		if s.attached && (paused || v.State == ledger.StandingReady) { // otherwise something else hides it
 			q.paused = paused
 		}
-		q.due = false
+		q.due, q.unsure = false, false
 	}
 }
 

@@ -18,8 +18,11 @@ type coordinator struct {
 	offset   time.Duration // of its clock
 	ledger   *ledger.Ledger
 	disk     disk
-	links    []*link // by process
-	wakes    int     // the WakeAt that holds
+	links    []*link     // by process
+	wakes    int         // the WakeAt that holds
+	wake     ledger.Time // when that is
+	still    bool        // its process gets no time
+	backlog  []func()    // what happens once it does
 	requests ledger.RequestID
 }
 
@@ -55,6 +58,7 @@ func (c *coordinator) start() {
 	c.term = max(c.term+1, ledger.Term(c.w.now)) // as if nobody remembered the ones before
 	c.w.note("leader", uint64(c.term))
 	c.w.tell("a coordinator begins term %d", c.term)
+	c.wake = 0
 	c.ledger = ledger.New(c.w.law.ledger, state, c.term, c.clock())
 	c.w.book.beginTerm(c.term, c.clock())
 	c.step(ledger.Ticked{})
@@ -65,7 +69,7 @@ func (c *coordinator) start() {
 func (c *coordinator) crash() {
 	c.w.note("crash", uint64(c.term))
 	c.w.tell("the coordinator crashes")
-	c.up, c.ledger = false, nil
+	c.up, c.ledger, c.still, c.backlog = false, nil, false, nil
 	c.disk.crash()
 	for i, l := range c.links {
 		if l == nil {
@@ -76,6 +80,43 @@ func (c *coordinator) crash() {
 		if !c.w.chance(0.2) { // otherwise its end is never told
 			l.tellWorker(c.w.between(0, time.Second))
 		}
+	}
+}
+
+// run does something in one of its lives, unless that is over; one that stands
+// still does it later.
+func (c *coordinator) run(epoch int, do func()) {
+	switch {
+	case !c.up || c.epoch != epoch:
+	case c.still:
+		c.backlog = append(c.backlog, do)
+	default:
+		do()
+	}
+}
+
+// stand lets the coordinator's process get no time for a while. Then it hears
+// everything that it has missed.
+func (c *coordinator) stand(d time.Duration) {
+	c.w.note("still", uint64(c.term))
+	c.w.tell("the coordinator stands still")
+	c.still = true
+	epoch := c.epoch
+	c.w.after(d, func() {
+		if c.up && c.epoch == epoch {
+			c.goOn()
+		}
+	})
+}
+
+func (c *coordinator) goOn() {
+	c.w.tell("the coordinator goes on")
+	c.still = false
+	c.w.book.wentOn = c.clock()
+	backlog := c.backlog
+	c.backlog = nil
+	for _, do := range backlog {
+		c.run(c.epoch, do)
 	}
 }
 
@@ -96,9 +137,16 @@ func (c *coordinator) step(e ledger.Event) {
 	if !c.up || c.w.book.fault != nil {
 		return
 	}
+	if c.still {
+		c.backlog = append(c.backlog, func() { c.step(e) })
+		return
+	}
 	at := c.clock()
 	c.w.tellOf("  ", e)
 	c.w.book.happened(at, e)
+	if at >= c.wake {
+		c.wake = 0 // until it says so again
+	}
 	effects := c.ledger.Step(at, c.w.rng.Uint64(), e)
 	c.w.book.foresee(effects)
 	for _, effect := range effects {
@@ -184,11 +232,14 @@ func (c *coordinator) linkOf(name ledger.WorkerID, number ledger.SessionID) *lin
 
 func (c *coordinator) wakeAt(at ledger.Time) {
 	c.wakes++
+	c.wake = at
 	wakes, epoch := c.wakes, c.epoch
 	c.w.after(time.Duration(at-c.clock()), func() {
-		if c.epoch == epoch && c.wakes == wakes {
-			c.step(ledger.Ticked{})
-		}
+		c.run(epoch, func() {
+			if c.wakes == wakes {
+				c.step(ledger.Ticked{})
+			}
+		})
 	})
 }
 

@@ -1,9 +1,12 @@
 // Package sim is a seeded world in which the real ledger and the real session
 // machines of several workers run jobs over data that is only pretended. One
-// seed decides everything: the jobs, the workers, what the network loses,
-// delays and re-orders, who crashes, freezes, drains and comes back, when the
-// coordinator restarts from its log, what the clocks say and which batches
-// fail. The same seed gives the same world; two runs are compared.
+// seed decides everything: the jobs and their users, the workers, what the
+// network loses, delays and re-orders, what gossip says and gets wrong, who
+// crashes, freezes, drains and comes back, who goes by another one's name, who
+// does not see a file or does not reach another worker, who fails everything,
+// what operators want, when the coordinator stands still, restarts from its log
+// or without it, what the clocks say and which batches fail. The same seed gives
+// the same world; two runs are compared.
 //
 // A book (book*.go) is a second, dumber opinion. It sees what the coordinator
 // hears, decides and writes down, and what workers hear and do, keeps what was
@@ -17,20 +20,37 @@
 //   - no position is leased twice at a time, or leased when it is done; a
 //     lease that is silent past its deadline is taken back, and its range is
 //     granted again in time; running work survives a change of leader;
+//   - the leases of a worker that is dead by both witnesses go back at once, and
+//     none goes back by the word of one; no living worker loses one for nothing;
+//   - an output is given up only when it is known to be gone, out of reach for
+//     several, or its holder is away for long; then exactly what is lost and
+//     still needed runs again; of a kept result only when somebody asks;
+//   - nobody gets a lease who drains, is cordoned or doubted by gossip; who fails
+//     everything that others do is paused, refunded, and tried with one batch;
+//   - a second process of a name is not taken while the first lives; a worker
+//     that leaves is let go once others have what is needed of it;
 //   - what is acknowledged is durable, what is dropped is needed by nobody, no
 //     work whose lease was live is refused;
 //   - a finished job's counters are the sum of its winners, and it ends as its
-//     data, its limits and its user have it end, and for no other reason;
+//     data, its limits and its user have it end, and for no other reason; it is
+//     kept for as long as it is to be, and no longer;
 //   - an idle worker finds nothing that it could run; credits in batches and
-//     bytes, labels, processors, pauses, delays, limits of concurrency and the
-//     places where files may be cut are kept;
+//     bytes, labels, processors, pauses, delays, limits of concurrency, quotas
+//     and the places where files may be cut are kept;
+//   - every wait that Explain gives is true, and every worker has one;
 //   - what is collected, merged or committed is complete and in source order;
 //   - a snapshot is as large as fragments, leases and holes, not as batches;
 //   - a worker publishes nothing past its deadline, forgets no outcome before
 //     it is acknowledged, starts nothing twice, and leaves in order.
 //
 // Faults end at some time. Then everything must settle: all jobs over, all
-// results read, all workers attached with full credit and empty spools.
+// results read, kept ones forgotten, all workers attached with full credit and
+// empty spools.
+//
+// Two other worlds measure: one of many mixes of hungry jobs, whether each has
+// the share that is due to it, within a tenth, and whether a small job beside
+// large ones starts within the time of one lease; and one of ten thousand
+// workers, what a batch costs, and whether the ledger stays small.
 //
 // # Planted bugs
 //
@@ -42,7 +62,14 @@
 // position; a winner is counted twice; a merge reads in reverse; a key is
 // taken twice; credit that arrives wakes nobody; a lost output is forgotten; a
 // collect starts without its last input; a limit of concurrency is ignored; a
-// prefix is taken to be enough too soon; a slow reader is ignored. In
+// prefix is taken to be enough too soon; a slow reader is ignored; two witnesses
+// are not believed, or gossip alone is, or what it said of a former process; two
+// processes of a name are taken; cordons are forgotten, ignored, or their end
+// wakes nobody; who drains gets leases; a file that is not seen spends an
+// attempt; one report makes an output lost; a kept result is made again though
+// nobody asks, or all of it; a job is forgotten at once, or never; quotas are
+// ignored, or wake nobody; a small job waits behind a large one; nobody is
+// paused, or nothing refunded; a log that was lost repeats job numbers. In
 // the session (see session.Bug): an outcome is forgotten once it was sent;
 // credit is not renewed; a dropped lease goes on; a returned lease runs; a
 // silent link is waited for; leases are counted from the answer, and published
@@ -51,7 +78,9 @@
 //
 // # Use
 //
-//	go test ./sim                                          200 seeds
+//	go test ./sim                                          400 seeds
 //	go test ./sim -run TestSeeds -seeds=100000             more
 //	go test ./sim -run TestSeeds -seed=42 -seeds=1 -v      one, with its story
+//	go test ./sim -run TestFairness -seeds=15000           300 mixes of jobs
+//	go test ./sim -run TestScale -seeds=1 -v               10 million batches
 package sim

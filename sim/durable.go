@@ -21,10 +21,10 @@ func (d *disk) append(facts []ledger.Fact, epoch int) {
 	d.last = max(d.last, d.w.now+d.w.between(0, d.w.law.commit))
 	d.w.queue.add(d.last, func() {
 		c := d.w.coordinator
-		if c.up && c.epoch == epoch {
+		c.run(epoch, func() {
 			d.harden()
 			c.committed(d.log.Committed())
-		}
+		})
 	})
 }
 

@@ -26,10 +26,10 @@ type law struct {
 	size          int     // of the world: 0, 1 or 2
 
 	// Mean times between faults; none when 0.
-	cuts, crashes, freezes, leaders, drains, losses, twins, walls, sickness, rumours, cordons, orders time.Duration
-	deaf                                                                                              float64 // of what gossip says, this never arrives
-	slanders                                                                                          float64 // of the probes of an address, so many are refused wrongly
-	amnesia                                                                                           float64 // restarts of the coordinator that lose its log
+	cuts, crashes, freezes, leaders, drains, losses, twins, walls, sickness, rumours, cordons, orders, stalls time.Duration
+	deaf                                                                                                      float64 // of what gossip says, this never arrives
+	slanders                                                                                                  float64 // of the probes of an address, so many are refused wrongly
+	amnesia                                                                                                   float64 // restarts of the coordinator that lose its log
 }
 
 func (w *world) drawLaw() law {
@@ -49,6 +49,7 @@ func (w *world) drawLaw() law {
 	c.MergeEvery = w.pick(1, 16)
 	c.ResultWindow = w.pick(1, 8)
 	c.DeadGone = w.between(100*time.Millisecond, min(4*time.Second, c.WorkerGone))
+	c.StandStill = w.between(200*time.Millisecond, 3*time.Second)
 	c.Evacuate = w.chance(0.8)
 	c.QuarantineAfter = w.pick(2, 4)
 	c.QuarantineMin, c.QuarantineMax = w.between(100*time.Millisecond, time.Second), w.between(time.Second, 5*time.Second)
@@ -82,7 +83,7 @@ func (w *world) drawLaw() law {
 	if w.chance(0.2) {
 		l.amnesia = 0.5
 	}
-	for _, mean := range []*time.Duration{&l.cuts, &l.crashes, &l.freezes, &l.leaders, &l.drains, &l.losses, &l.twins, &l.walls, &l.rumours, &l.sickness, &l.cordons, &l.orders} {
+	for _, mean := range []*time.Duration{&l.cuts, &l.crashes, &l.freezes, &l.leaders, &l.drains, &l.losses, &l.twins, &l.walls, &l.rumours, &l.sickness, &l.cordons, &l.orders, &l.stalls} {
 		if w.chance(0.6) {
 			*mean = w.between(3*time.Second, 40*time.Second)
 		}
@@ -105,6 +106,7 @@ func (w *world) loose() {
 	w.often(w.law.rumours, w.slander)
 	w.often(w.law.cordons, w.operator.cordonSome)
 	w.often(w.law.orders, w.operator.drainSome)
+	w.often(w.law.stalls, w.stallLeader)
 	w.queue.add(w.law.calm, w.calmDown)
 }
 
@@ -176,6 +178,13 @@ func (w *world) crashLeader() {
 	w.after(w.between(0, 5*time.Second), w.coordinator.start)
 }
 
+// stallLeader has the coordinator's process, or its machine, stand still.
+func (w *world) stallLeader() {
+	if w.coordinator.up && !w.coordinator.still {
+		w.coordinator.stand(w.between(0, 2*w.law.ledger.Lease))
+	}
+}
+
 func (w *world) drainSome() {
 	k := w.someWorker()
 	if !k.alive || k.frozen || k.leaving {
@@ -224,6 +233,9 @@ func (w *world) calmDown() {
 	}
 	if !w.coordinator.up {
 		w.coordinator.start()
+	}
+	if w.coordinator.still {
+		w.coordinator.goOn()
 	}
 	for _, c := range w.clients {
 		if c.job.pauseAt > 0 { // a late duplicate may have paused it once more

@@ -89,8 +89,10 @@ func (c *coordinator) probe(l *link) {
 		k := l.worker
 		dead := !k.alive || k.life != l.life
 		vanished := dead && dice(w.seed, k.incarnation)%3 == 0 // with its whole machine
-		if c.up && c.epoch == epoch && (dead && !vanished || w.faulty && w.chance(w.law.slanders)) {
-			c.step(ledger.WorkerRefused{Worker: k.id(), Session: ledger.SessionID(l.number)})
+		if dead && !vanished || w.faulty && w.chance(w.law.slanders) {
+			c.run(epoch, func() {
+				c.step(ledger.WorkerRefused{Worker: k.id(), Session: ledger.SessionID(l.number)})
+			})
 		}
 	})
 }

@@ -74,9 +74,11 @@ func (l *link) flushUp() func() {
 	}
 	return func() {
 		c := l.w.coordinator
-		if l.coordinatorEnd && !l.lostUp && c.up && c.epoch == l.epoch {
-			c.heard(l, m, said, beat)
-		}
+		c.run(l.epoch, func() {
+			if l.coordinatorEnd && !l.lostUp {
+				c.heard(l, m, said, beat)
+			}
+		})
 	}
 }
 
@@ -166,11 +168,13 @@ func (l *link) tellWorker(in time.Duration) {
 func (l *link) tellCoordinator(in time.Duration) {
 	l.w.after(in, func() {
 		c := l.w.coordinator
-		if l.coordinatorEnd && c.up && c.epoch == l.epoch {
-			l.coordinatorEnd = false
-			c.lost(l)
-			c.probe(l)
-		}
+		c.run(l.epoch, func() {
+			if l.coordinatorEnd {
+				l.coordinatorEnd = false
+				c.lost(l)
+				c.probe(l)
+			}
+		})
 	})
 }
 

@@ -11,16 +11,16 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "the first seed")
-	manySeeds = flag.Int("seeds", 0, "how many seeds; 200 when 0, 20 with -short")
+	manySeeds = flag.Int("seeds", 0, "how many seeds; 400 when 0, 30 with -short")
 )
 
 // TestSeeds lets worlds pass, each twice: the same must happen.
 func TestSeeds(t *testing.T) {
 	seeds := *manySeeds
 	if seeds == 0 {
-		seeds = 200
+		seeds = 400
 		if testing.Short() {
-			seeds = 20
+			seeds = 30
 		}
 	}
 	failed := 0

@@ -141,7 +141,7 @@ func (l *Ledger) leased(f Fence) *batch {
 func (l *Ledger) unlease(b *batch, elapsed int64) {
 	w, r := b.worker, b.run
 	b.place.leave()
-	l.lease(r, -1)
+	l.lease(b, -1)
 	if b.alone {
 		elapsed *= int64(w.slots)
 	}

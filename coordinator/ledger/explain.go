@@ -62,23 +62,23 @@ func (x Wait) String() string {
 	case WaitEnding:
 		return "the end of the job is being written down"
 	case WaitGrace:
-		return fmt.Sprintf("the coordinator is new, and waits %v for workers to come back with their leases", x.For)
+		return fmt.Sprintf("the coordinator is new, and waits %v for workers to come back with their leases", shown(x.For))
 	case WaitLimit:
 		return fmt.Sprintf("the job has all %d leases that it may have at a time", x.N)
 	case WaitQuota:
 		return fmt.Sprintf("the user `%s` has all %d leases that the quota allows at a time", x.Name, x.M)
 	case WaitDelay:
-		return fmt.Sprintf("the data is not old enough: the delay ends in %v", x.For)
+		return fmt.Sprintf("the data is not old enough: the delay ends in %v", shown(x.For))
 	case WaitBackoff:
-		return fmt.Sprintf("%d batches have failed and wait to be tried again, the first for %v", x.N, x.For)
+		return x.count("batch has failed and waits", "batches have failed and wait") + fmt.Sprintf(" to be tried again, the first for %v", shown(x.For))
 	case WaitLeases:
-		return fmt.Sprintf("everything that is left is leased: %d leases", x.N)
+		return "everything that is left is leased: " + x.count("lease", "leases")
 	case WaitCommits:
-		return fmt.Sprintf("%d outcomes are being written down", x.N)
+		return x.count("outcome is", "outcomes are") + " being written down"
 	case WaitStage:
 		return fmt.Sprintf("it collects the outputs of stage `%s`, which is not done: %d of %d positions are", x.Name, x.N, x.M)
 	case WaitMerges:
-		return fmt.Sprintf("%d merges of outputs must be done before", x.N)
+		return x.count("merge of outputs", "merges of outputs") + " must be done before"
 	case WaitNoWorkers:
 		return "no worker is attached"
 	case WaitLabel:
@@ -86,29 +86,56 @@ func (x Wait) String() string {
 	case WaitProcessor:
 		return fmt.Sprintf("%d of %d workers lack the processor `%s`", x.N, x.M, x.Name)
 	case WaitDraining:
-		return fmt.Sprintf("%d of %d workers are draining", x.N, x.M)
+		return x.workers("is", "are") + " draining"
 	case WaitSilent:
-		return fmt.Sprintf("%d of %d workers are silent", x.N, x.M)
+		return x.workers("is", "are") + " silent"
 	case WaitCordoned:
-		return fmt.Sprintf("%d of %d workers are cordoned", x.N, x.M)
+		return x.workers("is", "are") + " cordoned"
 	case WaitSuspected:
-		return fmt.Sprintf("%d of %d workers are suspected by gossip", x.N, x.M)
+		return x.workers("is", "are") + " suspected by gossip"
 	case WaitQuarantined:
-		return fmt.Sprintf("%d of %d workers are in quarantine: they failed all that they got", x.N, x.M)
+		return x.workers("is in quarantine: it", "are in quarantine: they") + " failed what others do"
 	case WaitBlamed:
-		return fmt.Sprintf("%d of %d workers have failed the batch, and leave it to others", x.N, x.M)
+		return x.workers("has failed the batch, and leaves", "have failed the batch, and leave") + " it to others"
 	case WaitBlind:
-		return fmt.Sprintf("%d of %d workers do not find its input, and leave it to others", x.N, x.M)
+		return x.workers("does not find its input, and leaves", "do not find its input, and leave") + " it to others"
 	case WaitUnreached:
-		return fmt.Sprintf("%d of %d workers do not reach an output that it reads, and leave it to others", x.N, x.M)
+		return x.workers("does not reach an output that it reads, and leaves", "do not reach an output that it reads, and leave") + " it to others"
 	case WaitRerun:
-		return fmt.Sprintf("%d batches run again, or have: their outputs were lost with their workers", x.N)
+		return x.count("batch runs again, or has: its output was lost with its worker", "batches run again, or have: their outputs were lost with their workers")
 	case WaitCredit:
-		return fmt.Sprintf("%d of %d workers are busy", x.N, x.M)
+		return x.workers("is", "are") + " busy"
 	case WaitReader:
 		return fmt.Sprintf("the job waits for its result to be read: %d outputs wait for that, and %d batches are under way", x.N, x.M)
 	}
 	return "the batch needs a whole worker, and one is kept free for it"
+}
+
+// workers says that N of M workers do something, in the singular or the plural.
+func (x Wait) workers(one, many string) string {
+	switch {
+	case x.M == 1:
+		return "the only worker " + one
+	case x.N == 1:
+		return fmt.Sprintf("1 of %d workers %s", x.M, one)
+	}
+	return fmt.Sprintf("%d of %d workers %s", x.N, x.M, many)
+}
+
+// count says how many of something there are, in the singular or the plural.
+func (x Wait) count(one, many string) string {
+	if x.N == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", x.N, many)
+}
+
+// shown is a time from now as people want it.
+func shown(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
 }
 
 // Explain returns why what waits of a job is waiting, the nearest reasons

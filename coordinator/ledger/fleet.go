@@ -158,7 +158,7 @@ func (l *Ledger) reasonOf(w *worker, s Standing, at Time) string {
 	switch s {
 	case StandingDraining:
 		if w.drainBy > 0 {
-			return fmt.Sprintf("an operator drains it: it leaves within %v", max(w.drainBy.Sub(at), 0))
+			return fmt.Sprintf("an operator drains it: it leaves within %v", shown(max(w.drainBy.Sub(at), 0)))
 		}
 		return "it said that it leaves"
 	case StandingCordoned:

@@ -239,7 +239,7 @@ func (l *Ledger) hand(b *batch, w *worker) {
 	b.started, b.owed, b.undone, b.ran, b.asked, b.refund = false, false, false, 0, false, false
 	w.leases.push(&b.place)
 	w.alone = w.alone || b.alone
-	l.lease(b.run, +1)
+	l.lease(b, +1)
 	b.cost = l.estimate(b)
 	b.run.out += b.cost
 	l.charge(b.run, b.cost)

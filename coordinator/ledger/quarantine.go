@@ -184,7 +184,7 @@ func (l *Ledger) amnesty() {
 
 func (q *quarantine) reason(at Time) string {
 	if at < q.until {
-		return fmt.Sprintf("it failed %d times what others do: it is tried again in %v", q.streak, q.until.Sub(at))
+		return fmt.Sprintf("it failed %d times what others do: it is tried again in %v", q.streak, shown(q.until.Sub(at)))
 	}
 	return fmt.Sprintf("it failed %d times what others do: it is tried with one batch at a time", q.streak)
 }

@@ -37,10 +37,13 @@ func (u *user) full(bug Bug) bool {
 	return u.quota > 0 && u.leases >= u.quota && !bug.has(BugIgnoreQuota)
 }
 
-// lease counts a lease of a run, or its end. What a quota has held up goes on
+// lease counts a lease, or its end. What a quota has held up goes on
 // then.
-func (l *Ledger) lease(r *run, sign int) {
-	u := r.user
+func (l *Ledger) lease(b *batch, sign int) {
+	r, u := b.run, b.run.user
+	if b.kind == LeaseMerge {
+		r.mergeLeases += sign
+	}
 	was := u.full(l.cfg.Bug)
 	r.leases += sign
 	u.leases += sign

@@ -26,6 +26,7 @@ type run struct {
 	all         list[*batch]
 	lastBatch   BatchID
 	leases      int   // live
+	mergeLeases int   // of them, of merges
 	merging     int   // merge batches that are not over
 	failing     int   // failures proposed and not committed
 	skipping    int64 // records skipped by outcomes that are not committed

@@ -23,7 +23,8 @@ func (s JobState) Over() bool { return s >= StateDone }
 type Stats struct {
 	// BatchesDone in all stages; planning, merges and commits do not count.
 	BatchesDone int64
-	// BatchesRunning now, of all kinds.
+	// BatchesRunning now, in all stages, planning and commits; merges do not
+	// count.
 	BatchesRunning int64
 	// PositionsDone and PositionsTotal of the source stage.
 	PositionsDone, PositionsTotal int64
@@ -132,7 +133,7 @@ func (l *Ledger) view(j *job, at Time) JobView {
 		v.ResultBytes = j.stages[j.last()].bytes
 	}
 	if r := l.runs[j.id]; r != nil {
-		v.Stats.BatchesRunning = int64(r.leases)
+		v.Stats.BatchesRunning = int64(r.leases - r.mergeLeases)
 	}
 	return v
 }

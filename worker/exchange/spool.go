@@ -176,7 +176,7 @@ func (s *Spool) reserve(job uint64, n, limit int64) error {
 			"give it more room (--spool-bytes), or let the job write less", s.dir, s.worker, mebibytes(s.limit))}
 	case s.used+n > s.limit:
 		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: other jobs have most of its %.4g MiB; "+
-			"give it more room (--spool-bytes), or keep results for a shorter time", s.dir, s.worker, mebibytes(s.limit))}
+			"give it more room (--spool-bytes), keep results for a shorter time, or remove some (millrace rm)", s.dir, s.worker, mebibytes(s.limit))}
 	}
 	s.used += n
 	s.of(job).used = used

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"github.com/millrace/millrace/worker/session"
 )
@@ -26,8 +27,10 @@ type workerBook struct {
 	returned map[session.Fence]bool
 	outcomes map[session.Fence]session.Outcome // neither answered nor void
 	leaveBy  int64                             // when a drain gives up waiting
+	freed    bool                              // in this session: its outputs are not needed any more
 	stale    []session.OutputID                // refused by the response at hand
 	last     []session.Effect
+	now      []session.Effect // of the step at hand
 }
 
 func newWorkerBook(k *worker) *workerBook {
@@ -44,6 +47,7 @@ func (b *workerBook) stepped(at session.Time, e session.Event, effects []session
 	if b.lease > 0 && int64(at) >= b.deadline {
 		b.lapsed = true
 	}
+	b.now = effects
 	b.before(at, e)
 	for _, effect := range effects {
 		b.did(at, effect)
@@ -77,11 +81,35 @@ func (b *workerBook) before(at session.Time, e session.Event) {
 			return
 		}
 		b.listened = int64(at)
+		b.toldToLeave(at, e.Response)
 		b.renew(e.Response)
 		b.answered(e.Response)
 	case session.DrainAsked:
-		b.leaveBy = int64(at) + int64(b.w.law.drain)
+		b.leaveWithin(at, b.w.law.drain)
 	}
+}
+
+// leaveWithin notes that a drain is to be over in a time; a second word can only
+// make that shorter.
+func (b *workerBook) leaveWithin(at session.Time, d time.Duration) {
+	if by := int64(at) + int64(d); b.leaveBy == 0 || by < b.leaveBy {
+		b.leaveBy = by
+	}
+}
+
+// toldToLeave notes what the coordinator says of a drain.
+func (b *workerBook) toldToLeave(at session.Time, r session.Response) {
+	if !b.attached && r.Attached == nil {
+		return
+	}
+	if r.Drain {
+		within := r.DrainWithin
+		if within == 0 {
+			within = b.w.law.drain
+		}
+		b.leaveWithin(at, within)
+	}
+	b.freed = b.freed || r.Leave
 }
 
 // renew counts leases from when what renewed them was sent.
@@ -105,7 +133,7 @@ func (b *workerBook) did(at session.Time, e session.Effect) {
 		if e.Session <= b.link {
 			b.fail("session %d follows session %d", e.Session, b.link)
 		}
-		b.link, b.attach, b.attached = e.Session, nil, false
+		b.link, b.attach, b.attached, b.freed = e.Session, nil, false, false
 		clear(b.beats)
 	case session.Send:
 		b.said(at, e)
@@ -123,7 +151,24 @@ func (b *workerBook) did(at session.Time, e session.Effect) {
 		if len(b.outcomes) > 0 && int64(at) < b.leaveBy {
 			b.fail("leaves before its drain is over, with outcomes that nobody has acknowledged")
 		}
+		if int64(at) < b.leaveBy && b.k.machine.Attached() && !b.freed && b.keeps() {
+			b.fail("leaves before its drain is over, with outputs, and was not let go")
+		}
 	}
+}
+
+// keeps says whether a worker has outputs that it does not drop in this step.
+func (b *workerBook) keeps() bool {
+	for _, o := range b.w.plane.inventory(b.k) {
+		ended := slices.ContainsFunc(b.now, func(e session.Effect) bool {
+			end, ok := e.(session.EndJob)
+			return ok && end.Job == o.Job
+		})
+		if !ended && !drops(b.now, o.ID) {
+			return true
+		}
+	}
+	return false
 }
 
 // said checks what goes to the coordinator.
@@ -208,8 +253,10 @@ func (b *workerBook) forget(jobs []session.JobID) {
 	}
 }
 
-func (b *workerBook) dropped(id session.OutputID) bool {
-	return slices.ContainsFunc(b.last, func(e session.Effect) bool {
+func (b *workerBook) dropped(id session.OutputID) bool { return drops(b.last, id) }
+
+func drops(effects []session.Effect, id session.OutputID) bool {
+	return slices.ContainsFunc(effects, func(e session.Effect) bool {
 		d, ok := e.(session.DropOutput)
 		return ok && d.ID == id
 	})

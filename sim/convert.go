@@ -36,6 +36,8 @@ func (w *world) wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*
 		return e.Worker, e.Session, func(r *session.Response) { r.Attached = a }
 	case ledger.DrainWorker:
 		return e.Worker, e.Session, func(r *session.Response) { r.Drain, r.DrainWithin = true, e.Within }
+	case ledger.LetGo:
+		return e.Worker, e.Session, func(r *session.Response) { r.Leave = true }
 	case ledger.Renewed:
 		return e.Worker, e.Session, func(r *session.Response) { r.Heartbeat = max(r.Heartbeat, e.Sequence) }
 	case ledger.Grant:

@@ -200,7 +200,7 @@ func (c *coordinator) do(e ledger.Effect) {
 			c.links[l.worker.index] = nil
 			l.tellWorker(w.latency())
 		}
-	case ledger.Changed, ledger.WorkerChanged, ledger.LetGo:
+	case ledger.Changed, ledger.WorkerChanged:
 	default:
 		c.answer(e)
 	}

@@ -50,7 +50,6 @@ func (w *world) drawLaw() law {
 	c.ResultWindow = w.pick(1, 8)
 	c.DeadGone = w.between(100*time.Millisecond, min(4*time.Second, c.WorkerGone))
 	c.StandStill = w.between(200*time.Millisecond, 3*time.Second)
-	c.Evacuate = w.chance(0.8)
 	c.QuarantineAfter = w.pick(2, 4)
 	c.QuarantineMin, c.QuarantineMax = w.between(100*time.Millisecond, time.Second), w.between(time.Second, 5*time.Second)
 	if w.chance(0.4) {

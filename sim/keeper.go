@@ -125,9 +125,20 @@ func (c *client) wasRead(again func(time.Duration)) {
 
 // remove has the job forgotten, if that was not asked for before.
 func (c *client) remove() {
-	if !c.keeper.removed {
-		c.keeper.removed = true
-		c.w.book.removes(c.id)
-		c.insist(func(r ledger.RequestID) ledger.Event { return ledger.JobRemoved{Request: r, Job: c.id} }, nil)
+	if c.keeper.removed {
+		return
 	}
+	c.keeper.removed = true
+	c.w.book.removes(c.id)
+	lives, done := c.lives, false
+	var again func()
+	again = func() {
+		if done || c.lives != lives {
+			return // another job has its number by now, or none
+		}
+		c.ask(func(r ledger.RequestID) ledger.Event { return ledger.JobRemoved{Request: r, Job: c.id} },
+			func(ledger.Answer) { done = true })
+		c.w.after(clientPause, again)
+	}
+	again()
 }

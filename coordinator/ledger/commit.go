@@ -117,9 +117,12 @@ func (l *Ledger) followOutput(r *run, k *work, out Output, lost bool) {
 		return
 	}
 	l.presence(out.Worker)
-	if lost {
+	switch {
+	case lost:
 		l.lose(e)
-	} else {
+	case e.wasRead():
+		l.consume(e)
+	default:
 		l.considerMerge(r, k, e)
 	}
 }

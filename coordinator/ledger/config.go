@@ -91,8 +91,6 @@ type Config struct {
 	// nothing, when nobody saw it start.
 	MaxLost int
 
-	// Evacuate has the outputs of workers that drain moved to others.
-	Evacuate bool
 	// LoneWorker: there never is but one worker, in the process of the client:
 	// what went wrong need not name it.
 	LoneWorker bool
@@ -116,8 +114,8 @@ func DefaultConfig() Config {
 		MergeFanIn: 64, MergeInputBytes: 32 << 20, MergeEvery: 16,
 		ResultWindow: 8, UnreadBytes: 1 << 30,
 		KeepFor: time.Hour, QuarantineAfter: 3, QuarantineMin: time.Second, QuarantineMax: time.Minute,
-		DeadGone: 3 * time.Second, Evacuate: true,
-		MaxJobs: 10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
+		DeadGone: 3 * time.Second,
+		MaxJobs:  10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
 	}
 }
 

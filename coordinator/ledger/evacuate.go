@@ -25,7 +25,7 @@ const evacuateEvery = 50 * time.Millisecond
 // evacuate moves what a worker that drains holds, and lets it go when that is
 // done.
 func (l *Ledger) evacuate(w *worker) {
-	if !w.attached || !w.draining || w.letGo || !l.cfg.Evacuate {
+	if !w.attached || !w.draining || w.letGo {
 		return
 	}
 	if w.evacuateAt <= l.now {

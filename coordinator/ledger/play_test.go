@@ -33,7 +33,7 @@ func newPlay(t *testing.T) *play {
 		t: t, cfg: ledger.DefaultConfig(), log: journal.NewMemory(), term: 1,
 		leases: map[string]*ledger.Lease{}, session: map[ledger.WorkerID]ledger.SessionID{},
 	}
-	p.cfg.Evacuate, p.cfg.StandStill = true, 0 // scripts leave out ticks
+	p.cfg.StandStill = 0 // scripts leave out ticks
 	p.l = ledger.New(p.cfg, ledger.NewState(), p.term, 0)
 	return p
 }

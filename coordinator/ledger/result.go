@@ -119,6 +119,13 @@ func (l *Ledger) resultConsumed(e ResultConsumed) {
 	l.consume(x)
 }
 
+// wasRead says whether an entry is part of a result that was read up to behind
+// it: it was made again, and nobody wants it.
+func (e *entry) wasRead() bool {
+	j := e.job
+	return e.stage >= 0 && e.stage == j.last() && e.to <= j.read && !j.settings.Keep && !j.toFiles()
+}
+
 func (l *Ledger) consume(e *entry) {
 	e.reading = true
 	l.propose(&ResultRead{e.job.id, e.out.ID})

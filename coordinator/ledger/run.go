@@ -111,6 +111,9 @@ func (l *Ledger) resume(j *job) {
 			e.merge, e.losing, e.told, e.reading, e.absent, e.doubts = nil, false, false, false, false, nil // of a leader before
 			if e.out.ID != "" {
 				l.presence(e.out.Worker)
+				if e.wasRead() {
+					l.consume(e)
+				}
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func newWorld(t *rapid.T) *world {
 		outputs: map[ledger.OutputID][]span{}, result: map[ledger.JobID][]span{}, ready: map[ledger.JobID][]ledger.Output{},
 		ended: map[ledger.JobID]ledger.JobState{}, kind: map[ledger.JobID]*ledger.Plan{}, empty: map[ledger.JobID][]span{},
 	}
-	w.cfg.Evacuate, w.cfg.StandStill = true, 0
+	w.cfg.StandStill = 0
 	w.cfg.MergeFanIn, w.cfg.ResultWindow, w.cfg.AloneBytes = 3, 2, 20
 	w.cfg.FirstBatchBytes, w.cfg.MinBatchBytes, w.cfg.UnreadBytes = 16, 4, 30
 	w.cfg.Quotas = map[string]int{"a": rapid.IntRange(1, 3).Draw(t, "quota")}

@@ -21,9 +21,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -65,6 +67,7 @@ type app struct {
 	logFormat string
 	level     slog.Level
 
+	command    string             // with those before it: millrace submit
 	configPath string             // as it was given
 	configFile string             // that was read; empty for none
 	settings   []settings.Setting // of the command, once settled
@@ -106,8 +109,10 @@ func (a *app) main(args []string, functions []worker.Function) int {
 	ctx, stop := a.untilSignal()
 	defer stop()
 	root := a.root()
+	help := &output{to: a.stdout} // whose errors cobra does not tell
+	root.SetOut(help)
 	root.SetArgs(args)
-	return a.report(root.ExecuteContext(ctx))
+	return a.report(cmp.Or(root.ExecuteContext(ctx), help.err))
 }
 
 // untilSignal makes a context that ends with the first SIGINT or SIGTERM; the
@@ -156,7 +161,12 @@ func (a *app) report(err error) int {
 		return statusDone
 	}
 	var f *failure
-	if !errors.As(err, &f) {
+	switch known := errors.As(err, &f); {
+	case a.isUnwritten(err) && isClosedPipe(err):
+		return statusDone // whoever read has enough
+	case !known && a.isUnwritten(err):
+		f = &failure{statusFailed, err}
+	case !known:
 		f = &failure{statusUsage, err} // cobra's own: unknown commands and flags
 	}
 	var faults api.Faults
@@ -168,6 +178,12 @@ func (a *app) report(err error) int {
 		fmt.Fprintf(a.stderr, "millrace: %v\n", f.err)
 	}
 	return f.status
+}
+
+// isUnwritten says that an error is of writing to standard output.
+func (a *app) isUnwritten(err error) bool {
+	broken, ok := errors.AsType[*fs.PathError](err)
+	return ok && broken.Op == "write" && broken.Path == a.stdout.Name()
 }
 
 // The groups of commands in the help, in the order in which somebody new needs
@@ -209,7 +225,10 @@ Exit statuses:
 		Args: rootArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			a.command = cmd.CommandPath()
+			return a.settle(cmd)
+		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

@@ -135,7 +135,7 @@ func (a *app) jobOf(flags *jobFlags, args []string) (*pb.JobSpec, error) {
 		replaceSource(spec, args)
 	}
 	flags.spec(spec)
-	return spec, whatIsMissing(spec)
+	return spec, a.whatIsMissing(spec)
 }
 
 func isJobFile(path string) bool {
@@ -150,13 +150,13 @@ func replaceSource(spec *pb.JobSpec, paths []string) {
 
 // whatIsMissing tells it in the words of the command line, before the check of
 // the job does in those of job files.
-func whatIsMissing(spec *pb.JobSpec) error {
+func (a *app) whatIsMissing(spec *pb.JobSpec) error {
 	s, files := spec.GetSource(), spec.GetSink().GetFiles()
 	switch {
 	case files != nil && files.GetFolder() == "":
 		return usage("--overwrite and --single are for files: name their folder with --output")
 	case len(spec.GetStages()) == 0:
-		return usage("nothing to do: give a job file, or one of --sql, --command and --function\nSee: millrace run --help")
+		return usage("nothing to do: give a job file, or one of --sql, --command and --function\nSee: %s --help", a.command)
 	case s == nil, len(s.GetFiles()) == 0 && !s.GetStdin() && len(s.GetRecords()) == 0 && s.GetRange() == nil:
 		return usage("no input: name files, folders or patterns, or - for standard input")
 	}

@@ -130,6 +130,32 @@ func TestFullDiskIsToldOfTheResult(t *testing.T) {
 	w.want(w.finish(cmd), 1, "", "write the result", "no space left")
 }
 
+// What commands print must arrive, but for who has read enough.
+func TestWhatIsPrintedArrives(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("no /dev/full: %v", err)
+	}
+	defer full.Close()
+	nobody, closed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed.Close()
+	nobody.Close()
+	w := place(t, books)
+	for _, args := range [][]string{{"version"}, {"version", "--json"}, {"schema"}, {"help"}, {"run", "--explain", "--command", "cat", "books"}} {
+		cmd := w.command(args...)
+		cmd.Stdout = full
+		w.want(w.finish(cmd), 1, "", "millrace: ", "no space left")
+		cmd = w.command(args...)
+		cmd.Stdout = closed
+		if got := w.finish(cmd); got.status != 0 || got.stderr != "" {
+			t.Errorf("%v, read by nobody: %+v", args, got)
+		}
+	}
+}
+
 // A process that is killed leaves its folder to the next one.
 func TestTheNextRunCleansUp(t *testing.T) {
 	w := place(t, books)

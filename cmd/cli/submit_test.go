@@ -180,6 +180,17 @@ func TestWatchAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || got.status != 0 || last.State != "done" {
 		t.Errorf("%v: %+v", err, got)
 	}
+	nobody, closed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed.Close()
+	nobody.Close()
+	cmd := c.client("watch", "--json", id)
+	cmd.Stdout = closed
+	if got := c.finish(cmd); got.status != 0 || got.stderr != "" {
+		t.Errorf("read by nobody: %+v", got)
+	}
 	id = c.submit("--retries", "0", "--command", "false", "books/a.txt")
 	if got := c.ask("watch", "--json", id); got.status != 1 || !strings.Contains(got.stdout, `"class":"`) {
 		t.Errorf("%+v", got)

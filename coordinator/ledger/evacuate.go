@@ -73,7 +73,7 @@ func (l *Ledger) isRead(r *run, e *entry) bool {
 // worker where that does not matter. It says whether somebody can.
 func (l *Ledger) moveOff(r *run, e *entry) bool {
 	k := &r.stages[e.stage]
-	if r.job.state != StateRunning && r.job.state != StateDone || r.closing || !r.mergeable(k) {
+	if r.job.state != StateRunning && !r.job.moves(e.stage) || r.closing || !r.mergeable(k) {
 		return false
 	}
 	to := l.refuge(r, k, e.out.Worker)

@@ -26,6 +26,35 @@ type known struct {
 	state  ledger.Standing // when a line was last written about it
 	reason string
 	warned ledger.Time // when it was last told of what it could not have
+
+	refusals map[ledger.Refusal]refusals
+}
+
+// refusals are the sessions that were refused for one reason.
+type refusals struct {
+	logged ledger.Time // when there was last a line about it
+	since  int         // how many there were after that
+}
+
+// refusalEvery is how often at most it is logged that a worker's sessions are
+// refused for one reason: it tries again and again.
+const refusalEvery = time.Minute
+
+// refuse counts a refusal. It says whether that is logged, and how many before it
+// were not.
+func (k *known) refuse(why ledger.Refusal, now ledger.Time) (unlogged int, logged bool) {
+	r := k.refusals[why]
+	if r.logged != 0 && now.Sub(r.logged) < refusalEvery {
+		r.since++
+	} else {
+		unlogged, logged = r.since, true
+		r = refusals{logged: now}
+	}
+	if k.refusals == nil {
+		k.refusals = make(map[ledger.Refusal]refusals)
+	}
+	k.refusals[why] = r
+	return unlogged, logged
 }
 
 // fleetBook is what is known of all workers. Those that the ledger knows no
@@ -163,6 +192,9 @@ func (o *owner) worker(v ledger.WorkerView) *pb.Worker {
 	if member := k.member; m.GetAttached() == nil && member.Name != "" {
 		m.Version, m.DataAddresses, m.Zone = member.Version, member.Addresses, member.Zone
 		m.Slots, m.Incarnation = uint32(max(member.Slots, 0)), member.Incarnation
+	}
+	if v.State == ledger.StandingUnattached && k.member.Opinion == fleet.Alive {
+		m.Reason = or(m.Reason, "it has not attached: its log says why")
 	}
 	return m
 }

@@ -65,7 +65,34 @@ func TestHowWorkersAre(t *testing.T) {
 			seen.GetSlots() != 3 || seen.GetIncarnation() != 9 || seen.GetVersion() != "0.9" || seen.GetDataAddresses()[0] != "10.0.0.9:1" {
 			t.Errorf("the one that gossip knows is %v", seen)
 		}
+		w.c.Observe(fleet.Member{Name: "seen", Incarnation: 9, Role: fleet.Worker, Opinion: fleet.Alive})
+		if why := w.workers()["seen"].GetReason(); !strings.Contains(why, "its log says why") {
+			t.Errorf("why it has not attached: %q", why)
+		}
 	})
+}
+
+// A worker that tries again and again does not flood the log.
+func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
+	var lines strings.Builder
+	inWorld(t, Config{Logger: slog.New(slog.NewTextHandler(&lines, nil))}, func(w *world) {
+		first := w.dial()
+		first.introduce(attachOf(func(a *pb.Attach) { a.Session, a.Incarnation = 10, 10 }))
+		for i := range 30 { // within half a minute, and one long after
+			second := w.dial()
+			second.send(&pb.SessionRequest{Attach: attachOf(func(a *pb.Attach) { a.Session, a.Incarnation = 20, 20 })})
+			w.refused("another process of the name", second.ended(), api.Conflict)
+			if pass(time.Second); i == 28 {
+				pass(refusalEvery)
+			}
+			first.send(&pb.SessionRequest{Heartbeat: &pb.Heartbeat{Sequence: uint64(i + 1)}})
+			first.hear(func() bool { return first.said.Heartbeat == uint64(i+1) })
+		}
+	})
+	said := lines.String()
+	if n := strings.Count(said, "session refused"); n != 2 || !strings.Contains(said, "unlogged=28") {
+		t.Errorf("it is logged %d times in\n%s", n, said)
+	}
 }
 
 // Both witnesses together have leases go back at once.

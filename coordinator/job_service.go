@@ -60,7 +60,7 @@ func checkSubmission(r *pb.SubmitJobRequest) error {
 		return api.Errorf(api.Invalid, "the user's name has %d bytes; at most %d are allowed", len(r.GetUser()), maxName)
 	}
 	if d := r.GetKeepFor(); d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > maxKeep) {
-		return api.Errorf(api.Invalid, "keep_for is %v; it must be from 0s to %v", d.AsDuration(), maxKeep)
+		return api.Errorf(api.Invalid, "the job is to be kept %v; it must be from 0s to %.0fh (--keep, or keep_for)", d.AsDuration(), maxKeep.Hours())
 	}
 	if r.GetSpec() == nil {
 		return api.Errorf(api.Invalid, "the request has no job")
@@ -88,7 +88,7 @@ func (o *owner) answered(a ledger.Answer, key string) (*pb.Job, error) {
 	case ledger.AnswerEnded:
 		return nil, api.Errorf(api.Conflict, "job %s has ended already", o.c.names.name(a.Job))
 	case ledger.AnswerFull:
-		return nil, api.Errorf(api.Full, "%d jobs have not ended (MaxJobs); try again later", o.c.config.MaxJobs)
+		return nil, api.Errorf(api.Full, "%d jobs have not ended, and more are not taken (the coordinator's --max-jobs); try again later", o.c.config.MaxJobs)
 	}
 	return nil, api.Errorf(api.Internal, "the ledger gave an answer of code %d", a.Code)
 }

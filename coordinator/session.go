@@ -170,7 +170,9 @@ func (o *owner) refused(e ledger.RefuseSession) {
 	if s == nil || s.worker != e.Worker || s.number != e.Session {
 		return
 	}
-	o.logger.Warn("session refused", "worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason, "peer", s.said.peer)
+	if more, ok := o.fleet.of(e.Worker).refuse(e.Kind, o.now); ok {
+		o.logger.Warn("session refused", "worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason, "peer", s.said.peer, "unlogged", more)
+	}
 	s.end(o.refusal(e, s))
 }
 
@@ -181,7 +183,7 @@ func (o *owner) refusal(e ledger.RefuseSession, s *session) error {
 		return api.Errorf(api.Conflict, "the name %s is taken: a worker of that name lives at %s, and this one is at %s; give one of them another name, or stop one",
 			e.Worker, o.fleet.of(e.Worker).said.where(), s.said.where())
 	case ledger.RefusedFull:
-		return api.Errorf(api.Full, "worker %s: %s (MaxSessions is %d); try again later", e.Worker, e.Reason, o.c.config.MaxSessions)
+		return api.Errorf(api.Full, "worker %s: %s (the coordinator's --max-workers); try again later", e.Worker, e.Reason)
 	}
 	return api.Errorf(api.Stale, "session %d of worker %s is refused: %s", e.Session, e.Worker, e.Reason)
 }

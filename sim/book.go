@@ -327,6 +327,9 @@ func (b *book) heard(at ledger.Time, s *seat, o ledger.Outcome, l *leaseBook, fr
 	*r = report{class: o.Class, lease: l, live: l != nil, out: o.Output, count: o.Counters,
 		skips: o.Counters.RecordsSkipped, seat: s}
 	b.missing(s, o.Missing)
+	if j := b.jobs[o.Fence.Job]; j != nil && l != nil && l.kind == ledger.LeaseMerge {
+		j.merged = at
+	}
 	if l != nil {
 		l.told = true
 		b.tally(at, s, l, o.Class, fresh)

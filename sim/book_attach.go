@@ -103,6 +103,9 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 		if l.told {
 			l.told = false
 		}
+		if j := b.jobs[l.fence.Job]; j != nil {
+			j.lost[tried{l.stage, l.span}]++
+		}
 		b.end(l, b.backedOff(at))
 	}
 	b.expectKept(s, e, kept)

@@ -71,7 +71,7 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 			continue
 		}
 		for _, p := range g.parked {
-			if p.again > 0 && at > p.again && !j.blindFor(s, p.span) {
+			if p.again > 0 && at > max(p.again, b.late()) && !j.blindFor(s, p.span) {
 				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.name, p.span, j.id, p.again)
 			}
 		}
@@ -80,6 +80,15 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 				b.w.coordinator.ledger.Explain(j.id, at))
 		}
 	}
+}
+
+// late is until when what waits may wait since the coordinator got no time: what
+// it has to do begins later then.
+func (b *book) late() ledger.Time {
+	if b.wentOn == 0 {
+		return 0
+	}
+	return b.backedOff(b.wentOn)
 }
 
 // untouched is how many positions were never leased.
@@ -122,7 +131,7 @@ func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 		if g.complete() {
 			continue
 		}
-		if i == 0 && at < j.submitted.Add(d.Delay) || i > 0 && (j.stages[i-1].outputs() > 1 || slices.ContainsFunc(b.seats, (*seat).leaves)) {
+		if i == 0 && at < j.submitted.Add(d.Delay) || i > 0 && (j.stages[i-1].outputs() > 1 || at < b.backedOff(j.merged) || slices.ContainsFunc(b.seats, (*seat).leaves)) {
 			return nil, nil // too early, or outputs may be merged first
 		}
 		if j.streams(i) && b.mayWait(j, g) {

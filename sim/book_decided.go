@@ -207,6 +207,7 @@ func (b *book) running(job ledger.JobID) int {
 // grantRange checks that nobody else has the range, or had it done.
 func (b *book) grantRange(at ledger.Time, j *jobBook, m *leaseBook, l *ledger.Lease) {
 	if l.Kind == ledger.LeaseMerge {
+		j.merged = at
 		return
 	}
 	g := b.stageOf(l.Fence.Job, m.stage)

@@ -37,14 +37,14 @@ func (b *book) letGo(at ledger.Time, e ledger.LetGo) {
 // and that another one could have taken over.
 func (b *book) leavesNothing(at ledger.Time, s *seat, j *jobBook, i int, g *stageBook) {
 	stage := &j.def.plan.Stages[i]
-	if !stage.Mergeable || stage.Output == ledger.OutputFile {
+	if !stage.Mergeable || stage.Output == ledger.OutputFile || j.state == ledger.StateDone && i < len(j.stages)-3 {
 		return
 	}
 	other := slices.ContainsFunc(b.seats, func(o *seat) bool {
 		return o != s && o.takes() && fits(o.worker, j.def.settings.Labels, stage.Requires)
 	})
 	for _, e := range g.done {
-		if other && e.out != "" && !e.ate && j.needs(e.out) && b.w.plane.contents[e.out].holder == s.worker && !b.mayHaveLost(at, e.out) {
+		if other && e.out != "" && !e.ate && j.needs(e.out) && b.w.plane.contents[e.out].holder == s.worker && !b.outputOf(e.out).given && !b.mayHaveLost(at, e.out) {
 			b.fail("%s is let go with output %s of job %d, that is needed", s.name, e.out, j.id)
 			return
 		}

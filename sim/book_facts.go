@@ -295,7 +295,8 @@ func (b *book) intact(l *leaseBook) bool {
 // merged puts one output in the place of neighbours.
 func (b *book) merged(f *ledger.OutputsMerged) {
 	j, g := b.jobs[f.Fence.Job], b.stageOf(f.Fence.Job, f.Stage)
-	if j.state != ledger.StateRunning && !(f.Moves && j.state == ledger.StateDone && !j.shelved && !j.forgotten) || g == nil {
+	moves := f.Moves && j.state == ledger.StateDone && f.Stage == len(j.stages)-3 && !j.shelved && !j.forgotten
+	if j.state != ledger.StateRunning && !moves || g == nil {
 		return
 	}
 	s := span{int64(f.From), int64(f.To)}

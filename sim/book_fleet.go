@@ -54,7 +54,8 @@ func (b *book) gossiped(e ledger.Gossiped) {
 // incarnate notes which process a worker is from now on.
 func (s *seat) incarnate(k *worker) {
 	if s.burnt { // it may have been forgotten, with what was said of it: the book can't tell
-		s.ordered, s.failing.sure = false, nil
+		s.ordered = false
+		s.failing.sure, s.failing.paused, s.failing.unsure = nil, false, true
 		if v, ok := k.w.coordinator.ledger.Worker(s.name, 0); ok && s.rumour.incarnation > k.incarnation {
 			s.opinion = v.Gossip
 		}

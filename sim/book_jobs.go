@@ -32,6 +32,7 @@ type jobBook struct {
 	rerun     int64 // batches that were undone since their outputs were lost
 	wanted    bool  // somebody asked for a kept result since it was done last
 	ended     ledger.Time
+	merged    ledger.Time  // when a merge was granted, or its worker said something of it last
 	stages    []*stageBook // two more than the plan has: planning and commit, last
 	wins      map[ledger.Fence]bool
 	failing   map[ledger.Fence]tried // a failure is proposed, and not yet durable

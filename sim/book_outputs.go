@@ -9,6 +9,7 @@ import (
 // outputBook is what was said of an output that could not be had.
 type outputBook struct {
 	lost   bool              // somebody knows that it is not there
+	given  bool              // it was proposed to give it up
 	missed []ledger.WorkerID // who did not reach its holder, once for each time
 }
 
@@ -84,6 +85,7 @@ func (b *book) loses(at ledger.Time, f *ledger.OutputsLost) {
 		b.fail("the lost parts of job %d are to be made again, and nobody has asked", f.Job)
 	}
 	for _, id := range f.Outputs {
+		b.outputOf(id).given = true
 		if !b.mayHaveLost(at, id) {
 			b.fail("output %s of job %d is given up, and nobody has missed it: %+v, %+v", id, f.Job, *b.outputOf(id), *b.seatOf(b.w.plane.contents[id].holder.id()))
 		}

@@ -123,9 +123,9 @@ func (b *book) checkPaused(at ledger.Time) {
 			q.at, q.trial, q.alone = at, false, false
 		}
 		if s.attached && (paused || v.State == ledger.StandingReady) { // otherwise something else hides it
-			q.paused = paused
+			q.paused, q.unsure = paused, false
 		}
-		q.due, q.unsure = false, false
+		q.due = false
 	}
 }
 

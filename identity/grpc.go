@@ -44,7 +44,7 @@ func (s *serverCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.A
 	secured, info, err := s.handshake(k)
 	k.open = false
 	if err != nil && !errors.Is(err, io.EOF) { // which is a port scan, or a check of health
-		s.keeper.logger().Warn("connection refused", "from", host(c.RemoteAddr()), "error", err)
+		s.keeper.tellRefused(c.RemoteAddr(), err)
 		hangUp(tcp)
 	}
 	return secured, info, err

@@ -46,6 +46,9 @@ type Keeper struct {
 	log    *slog.Logger
 	stamps stamps // of what was read last, broken or not
 	now    *holding
+	timer  *time.Timer // of the next look at its own time; nil before LogTo
+
+	refusals refusals
 }
 
 // holding is what the files held at one time.
@@ -75,11 +78,13 @@ func Open(f Files) (*Keeper, error) {
 }
 
 // LogTo has the keeper say in log when it took up new files and why it did not,
-// and whom it refused; slog's default until then.
+// whom it refused, and, now and every hour, that its own certificate is over or
+// soon will be; slog's default until then, and nothing of its own certificate.
 func (k *Keeper) LogTo(log *slog.Logger) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.log = log
+	k.judge(time.Now())
 }
 
 func (k *Keeper) logger() *slog.Logger {
@@ -95,19 +100,28 @@ func (k *Keeper) Name() string { return peerOf(k.current().cert.Leaf).Name }
 func (k *Keeper) current() *holding {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.refresh() && k.timer != nil {
+		k.judge(time.Now())
+	}
+	return k.now
+}
+
+// refresh reads the files again if they have changed, and says whether it took
+// up something new. The caller holds mu.
+func (k *Keeper) refresh() bool {
 	stamps := k.files.stamps()
 	if stamps == k.stamps {
-		return k.now
+		return false
 	}
 	k.stamps = stamps
 	fresh, err := k.files.read()
 	if err != nil {
 		k.log.Error("certificate not changed: the files do not fit together", "error", err)
-		return k.now
+		return false
 	}
 	k.now = fresh
 	k.log.Info("certificate changed", "file", k.files.Cert, "name", fresh.cert.Leaf.Subject.CommonName, "expires", fresh.cert.Leaf.NotAfter)
-	return k.now
+	return true
 }
 
 func (f Files) stamps() (s stamps) {

@@ -84,13 +84,16 @@ func (h *holding) verify(leaf []*x509.Certificate, usage x509.ExtKeyUsage, betwe
 	return fmt.Errorf("the certificate of %s: %w", name, err)
 }
 
+// nowIs stands before the present time.
+const nowIs = ", and it is "
+
 // expired says which way a certificate's time is over.
 func expired(c *x509.Certificate, now time.Time) error {
 	if now.Before(c.NotBefore) {
-		return fmt.Errorf("the certificate of %s is not valid before %s, and it is %s here: check the clocks",
+		return fmt.Errorf("the certificate of %s is not valid before %s"+nowIs+"%s here: check the clocks",
 			c.Subject.CommonName, c.NotBefore.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
-	return fmt.Errorf("the certificate of %s expired at %s, and it is %s here: issue a new one",
+	return fmt.Errorf("the certificate of %s expired at %s"+nowIs+"%s here: issue a new one",
 		c.Subject.CommonName, c.NotAfter.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -314,6 +315,8 @@ func (n *network) on(host, program string) string {
 	n.Helper()
 	path := filepath.Join(n.path("on"), host)
 	text := fmt.Sprintf("#!/bin/sh\nexec ip netns exec %s%s %s \"$@\"\n", n.prefix, host, program)
+	syscall.ForkLock.RLock() // a child of another test that has it open for writing would make it busy
+	defer syscall.ForkLock.RUnlock()
 	if err := errors.Join(os.MkdirAll(n.path("on"), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
 		n.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -20,9 +21,26 @@ func Explained(v ledger.JobView, waits []ledger.Wait) *pb.ExplainJobResponse {
 		m.Plan = shown(v.Plan)
 	}
 	for _, w := range waits {
+		if w.Kind == ledger.WaitStage {
+			w.Name = stageShown(v.Plan, w.Name)
+		}
 		m.Waiting = append(m.Waiting, sentence(w.String()))
 	}
 	return m
+}
+
+// stageShown is what a stage is called where the plan is shown: one that its user
+// has not named goes by its place in the plan, which may not be that in the job.
+func stageShown(p *ledger.Plan, name string) string {
+	if _, err := strconv.Atoi(name); err != nil || p == nil {
+		return name
+	}
+	for i, s := range p.Stages {
+		if s.Name == name {
+			return strconv.Itoa(i + 1)
+		}
+	}
+	return name
 }
 
 // sentence is a clause as a sentence.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -43,5 +44,17 @@ func TestFailuresNameTheirInput(t *testing.T) {
 	v.Failure = Failure("no such file")
 	if got := failure(v).GetMessage(); got != "its worker was lost: no such file" {
 		t.Errorf("it is told %q", got)
+	}
+}
+
+// A stage without a name of its user's goes by the number under which the plan
+// shows it.
+func TestWaitsNameStagesAsThePlanDoes(t *testing.T) {
+	v := ledger.JobView{Plan: &ledger.Plan{Stages: []ledger.Stage{{Name: "2", Cut: ledger.Cut{Rule: ledger.CutOne}}, {Name: "last"}}}}
+	for name, want := range map[string]string{"2": "stage `1`", "last": "stage `last`"} {
+		said := Explained(v, []ledger.Wait{{Kind: ledger.WaitStage, Name: name, N: 1, M: 2}}).GetWaiting()
+		if len(said) != 1 || !strings.Contains(said[0], want) {
+			t.Errorf("stage %s is told as %q", name, said)
+		}
 	}
 }

@@ -256,6 +256,7 @@ func TestCleanUpAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer alive.Close()
+	alive.Cleaned() // or it would be at the crashed one at the same time
 	crashed := filepath.Join(parent, "spool-crashed")
 	os.Mkdir(crashed, 0o700)
 	os.WriteFile(filepath.Join(crashed, "lock"), nil, 0o600)

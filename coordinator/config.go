@@ -167,30 +167,30 @@ func (c Config) check() error {
 // checkTimes tells what is wrong with the times of leases and workers. Those
 // that depend on another one are looked at once that is right.
 func (c Config) checkTimes() error {
-	if err := within("Lease", c.Lease, minLease, maxLease); err != nil {
+	if err := within("Lease (--lease)", c.Lease, minLease, maxLease); err != nil {
 		return err
 	}
 	return errors.Join(
-		within("Heartbeat", c.Heartbeat, minHeartbeat, c.Lease/3),
-		within("TargetLease", c.TargetLease, 0, maxLease),
-		within("WorkerGone", c.WorkerGone, c.Lease, maxKeep),
+		within("Heartbeat (--heartbeat)", c.Heartbeat, minHeartbeat, c.Lease/3),
+		within("TargetLease (--target-lease)", c.TargetLease, 0, maxLease),
+		within("WorkerGone (--worker-gone)", c.WorkerGone, c.Lease, maxKeep),
 		within("DeadGone", c.DeadGone, time.Millisecond, c.WorkerGone),
 		within("ProbeTimeout", c.ProbeTimeout, time.Millisecond, c.WorkerGone),
 		within("QuarantineAfter", c.QuarantineAfter, 1, maxCount),
 		within("QuarantineMin", c.QuarantineMin, time.Millisecond, c.QuarantineMax),
 		within("QuarantineMax", c.QuarantineMax, c.QuarantineMin, maxKeep),
-		within("KeepFor", c.KeepFor, time.Millisecond, maxKeep),
+		within("KeepFor (--keep-for)", c.KeepFor, time.Millisecond, maxKeep),
 	)
 }
 
 func (c Config) checkLimits() error {
 	return errors.Join(
 		within("DefaultQuota", c.DefaultQuota, 0, maxCount),
-		within("ShelfResult", c.ShelfResult, -1, maxMessage),
-		within("ShelfBytes", c.ShelfBytes, max(0, c.ShelfResult), maxMessage),
-		within("MaxJobs", c.MaxJobs, 1, maxCount),
-		within("KeepJobs", c.KeepJobs, 1, maxCount),
-		within("MaxSessions", c.MaxSessions, 1, maxCount),
+		within("ShelfResult (--shelf-result)", c.ShelfResult, -1, maxMessage),
+		within("ShelfBytes (--shelf-bytes)", c.ShelfBytes, min(max(0, c.ShelfResult), maxMessage), maxMessage),
+		within("MaxJobs (--max-jobs)", c.MaxJobs, 1, maxCount),
+		within("KeepJobs (--keep-jobs)", c.KeepJobs, 1, maxCount),
+		within("MaxSessions (--max-workers)", c.MaxSessions, 1, maxCount),
 		within("MaxWatchers", c.MaxWatchers, 1, maxCount),
 		within("MaxReaders", c.MaxReaders, 1, maxCount),
 		within("Inbox", c.Inbox, 1, maxCount),
@@ -232,7 +232,15 @@ func (c Config) ledger() ledger.Config {
 
 func within[T int | time.Duration](name string, v, low, high T) error {
 	if v < low || v > high {
-		return fmt.Errorf("coordinator: %s is %v; it must be from %v to %v", name, v, low, high)
+		return fmt.Errorf("coordinator: %s is %s; it must be from %s to %s", name, figure(v), figure(low), figure(high))
 	}
 	return nil
+}
+
+// figure is a setting as it is written.
+func figure[T int | time.Duration](v T) string {
+	if d, ok := any(v).(time.Duration); ok {
+		return api.FormatDuration(d)
+	}
+	return fmt.Sprint(v)
 }

@@ -58,7 +58,7 @@ func drainTime(d *durationpb.Duration) (time.Duration, error) {
 		return defaultDrain, nil
 	}
 	if d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > maxDrain {
-		return 0, api.Errorf(api.Invalid, "within is %v; it must be from 0s to %v", d.AsDuration(), maxDrain)
+		return 0, api.Errorf(api.Invalid, "a drain is to end within %s; it must be from 0s to %s (--within)", api.FormatDuration(d.AsDuration()), api.FormatDuration(maxDrain))
 	}
 	return d.AsDuration(), nil
 }

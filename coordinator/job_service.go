@@ -60,7 +60,7 @@ func checkSubmission(r *pb.SubmitJobRequest) error {
 		return api.Errorf(api.Invalid, "the user's name has %d bytes; at most %d are allowed", len(r.GetUser()), maxName)
 	}
 	if d := r.GetKeepFor(); d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > maxKeep) {
-		return api.Errorf(api.Invalid, "the job is to be kept %v; it must be from 0s to %.0fh (--keep, or keep_for)", d.AsDuration(), maxKeep.Hours())
+		return api.Errorf(api.Invalid, "the job is to be kept %s; it must be from 0s to %s (--keep, or keep_for)", api.FormatDuration(d.AsDuration()), api.FormatDuration(maxKeep))
 	}
 	if r.GetSpec() == nil {
 		return api.Errorf(api.Invalid, "the request has no job")

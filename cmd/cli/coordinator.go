@@ -133,9 +133,6 @@ func (o *coordinatorOptions) finish() error {
 	}
 	c.Coordinator.ShelfResult, c.Coordinator.ShelfBytes = int(o.shelfResult), int(o.shelfBytes)
 	if o.shelfResult == 0 || o.shelfBytes == 0 {
-		if err := o.checkTimes(); err != nil {
-			return err
-		}
 		c.Coordinator.ShelfResult, c.Coordinator.ShelfBytes = -1, 0 // none
 	}
 	c.Coordinator.Quotas = map[string]int{}

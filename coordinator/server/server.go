@@ -108,7 +108,7 @@ func (c Config) withDefaults() Config {
 
 // check tells what of the addresses is wrong, or open to strangers.
 func (c Config) check() error {
-	if err := errors.Join(checkAddress("Listen", c.Listen), checkAddress("Gossip", c.Gossip)); err != nil {
+	if err := errors.Join(checkAddress("Listen (--listen)", c.Listen), checkAddress("Gossip (--gossip)", c.Gossip)); err != nil {
 		return err
 	}
 	for _, address := range []string{c.Listen, c.Gossip} {

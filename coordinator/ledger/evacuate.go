@@ -59,6 +59,9 @@ func (l *Ledger) holdsNeeded(w *worker) bool {
 		if r == nil || e.out.Kind == OutputFile || e.stage < 0 || e.losing || e.absent {
 			continue
 		}
+		if r.job.state.Over() && !r.job.moves(e.stage) {
+			continue // nobody reads it now
+		}
 		needed = l.isRead(r, e) || l.moveOff(r, e) || needed
 	}
 	return needed

@@ -10,7 +10,7 @@ import (
 )
 
 // sayAgain is how long the same trouble is kept quiet about.
-const sayAgain = 30 * time.Second
+const sayAgain = time.Minute
 
 // libraryLog takes what memberlist logs: noise at debug, and trouble with keys as
 // the warning that an operator needs.

@@ -170,10 +170,21 @@ func (o *owner) refused(e ledger.RefuseSession) {
 	if s == nil || s.worker != e.Worker || s.number != e.Session {
 		return
 	}
-	if more, ok := o.fleet.of(e.Worker).refuse(e.Kind, o.now); ok {
-		o.logger.Warn("session refused", "worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason, "peer", s.said.peer, "unlogged", more)
-	}
+	o.warnRefused(e, s)
 	s.end(o.refusal(e, s))
+}
+
+// warnRefused logs a refusal, unless that was just done.
+func (o *owner) warnRefused(e ledger.RefuseSession, s *session) {
+	unlogged, log := o.fleet.of(e.Worker).refuse(e.Kind, o.now)
+	if !log {
+		return
+	}
+	said := []any{"worker", string(e.Worker), "session", uint64(e.Session), "reason", e.Reason, "peer", s.said.peer}
+	if unlogged > 0 {
+		said = append(said, "unlogged", unlogged)
+	}
+	o.logger.Warn("session refused", said...)
 }
 
 // refusal is what a worker is told whose session is not taken up.

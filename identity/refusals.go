@@ -60,7 +60,13 @@ func reason(err error) string {
 // tellRefused logs that a connection was refused, if that has not just been told
 // of its host.
 func (k *Keeper) tellRefused(from net.Addr, err error) {
-	if unlogged, log := k.refusals.count(from, err, time.Now()); log {
-		k.logger().Warn("connection refused", "from", host(from), "error", err, "unlogged", unlogged)
+	unlogged, log := k.refusals.count(from, err, time.Now())
+	if !log {
+		return
 	}
+	said := []any{"from", host(from), "error", err}
+	if unlogged > 0 {
+		said = append(said, "unlogged", unlogged)
+	}
+	k.logger().Warn("connection refused", said...)
 }

@@ -157,7 +157,7 @@ func (o *owner) readable(j *job) error {
 // admitReader counts a reader, unless there are too many.
 func (o *owner) admitReader() error {
 	if o.readers >= o.c.config.MaxReaders {
-		return api.Errorf(api.Full, "%d results are being read already (MaxReaders); try again later", o.readers)
+		return api.Errorf(api.Full, "%d results are being read already, and that is as many as may be; try again later", o.readers)
 	}
 	o.readers++
 	return nil

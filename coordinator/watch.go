@@ -91,7 +91,7 @@ func (o *owner) watch(id ledger.JobID, w *watcher) (*pb.Job, error) {
 		return nil, err
 	}
 	if o.watchers >= o.c.config.MaxWatchers {
-		return nil, api.Errorf(api.Full, "%d watchers are there already (MaxWatchers); try again later", o.watchers)
+		return nil, api.Errorf(api.Full, "%d calls watch jobs already, and that is as many as may; try again later", o.watchers)
 	}
 	o.watchers++
 	w.counted = true

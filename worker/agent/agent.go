@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ type Agent struct {
 	started time.Time // the machine's time counts from here
 
 	inbox   chan event
-	drain   chan time.Duration
+	over    chan struct{} // closed when nobody reads the inbox any more
 	wake    *time.Timer
 	workers sync.WaitGroup // attempts and uploads
 	leave   bool
@@ -123,23 +124,26 @@ type Agent struct {
 	engine   *sql.Engine
 	link     *link
 	contexts map[string]*pb.JobContext // by digest
-	running  map[session.Fence]*running
+	running  []*running
 	slots    chan *running // to the goroutines that run attempts
 	ending   map[uint64]bool
 }
 
-// event is something for the agent's goroutine: an event of the machine's, or
-// a response that has to be decoded first.
+// event is something for the agent's goroutine: an event of the machine's, a
+// response that has to be decoded first, or the end of all.
 type event struct {
 	machine  session.Event
-	broken   error // for session.Broken and session.Refused
+	broken   error    // for session.Broken and session.Refused
+	ended    *running // for session.Finished
 	session  session.Number
 	response *pb.SessionResponse
+	stop     bool
 }
 
 // running is an attempt under way.
 type running struct {
 	fence  session.Fence
+	at     int // its place among those that run
 	work   *work
 	live   attempt.Live
 	ctx    context.Context
@@ -184,10 +188,9 @@ func New(config Config) (*Agent, error) {
 			Slots: config.Slots, Session: session.Number(config.Incarnation), Drain: config.DrainWithin,
 		}),
 		started: time.Now(),
-		inbox:   make(chan event, inboxSize), drain: make(chan time.Duration, 1),
-		wake: time.NewTimer(0), spool: spool,
-		contexts: map[string]*pb.JobContext{}, running: map[session.Fence]*running{},
-		slots: make(chan *running, config.Slots), ending: map[uint64]bool{},
+		inbox:   make(chan event, inboxSize), over: make(chan struct{}), spool: spool,
+		contexts: map[string]*pb.JobContext{},
+		slots:    make(chan *running, config.Slots), ending: map[uint64]bool{},
 	}
 	a.engine = sql.NewEngine(sql.Options{TempDir: spool.Dir(), MaxTempBytes: config.SpoolBytes})
 	if config.WarmSQL {
@@ -203,10 +206,8 @@ func New(config Config) (*Agent, error) {
 // Drain asks the worker to leave: running batches may finish within the time
 // given (the default when 0), waiting ones go back.
 func (a *Agent) Drain(within time.Duration) {
-	select {
-	case a.drain <- within:
-	default: // it has been asked already
-	}
+	a.log.Info("worker drains", "worker", a.config.Name)
+	a.knock(event{machine: session.DrainAsked{Within: within}})
 }
 
 // Spool is where the worker keeps its outputs.
@@ -218,11 +219,13 @@ func (a *Agent) Spool() *exchange.Spool { return a.spool }
 // spool is gone.
 func (a *Agent) Run(parent context.Context) error {
 	ctx, cancel := context.WithCancel(parent)
+	defer close(a.over)
+	defer context.AfterFunc(ctx, func() { a.knock(event{stop: true}) })()
+	a.wake = time.AfterFunc(0, func() { a.knock(event{machine: session.Ticked{}}) })
 	defer a.wake.Stop()
 	for range a.config.Slots {
 		go a.runSlot()
 	}
-	a.handle(ctx, event{machine: session.Ticked{}})
 	for !a.leave && ctx.Err() == nil {
 		a.wait(ctx)
 	}
@@ -231,19 +234,10 @@ func (a *Agent) Run(parent context.Context) error {
 }
 
 // wait waits for the next thing to happen, and handles it with all else that
-// happened meanwhile.
+// happened meanwhile. All comes by one channel, since a choice among several
+// takes longer than an empty batch may.
 func (a *Agent) wait(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-		return
-	case e := <-a.inbox:
-		a.handle(ctx, e)
-	case within := <-a.drain:
-		a.log.Info("worker drains", "worker", a.config.Name)
-		a.handle(ctx, event{machine: session.DrainAsked{Within: within}})
-	case <-a.wake.C:
-		a.handle(ctx, event{machine: session.Ticked{}})
-	}
+	a.handle(ctx, <-a.inbox)
 	for range len(a.inbox) {
 		a.handle(ctx, <-a.inbox)
 	}
@@ -269,18 +263,35 @@ func (a *Agent) close() error {
 	}
 }
 
-// post tells the agent's goroutine of an event.
+// post tells the agent's goroutine of an event. It is for those that the agent
+// waits for when it ends.
 func (a *Agent) post(e event) { a.inbox <- e }
+
+// knock is post for those that it does not wait for.
+func (a *Agent) knock(e event) {
+	select {
+	case a.inbox <- e:
+	case <-a.over:
+	}
+}
 
 // handle steps the machine and does what it wants.
 func (a *Agent) handle(ctx context.Context, e event) {
 	input := e.machine
+	if e.stop {
+		a.leave = true
+		return
+	}
 	if e.response != nil {
 		a.learn(ctx, e.response)
-		input = session.Received{Session: e.session, Response: a.decode(e.response)}
+		response := a.decode(e.response)
+		if l := a.link; l != nil && l.number == e.session {
+			l.answered(&response)
+		}
+		input = session.Received{Session: e.session, Response: response}
 	}
-	if finished, ok := input.(session.Finished); ok {
-		a.forget(finished.Outcome.Fence)
+	if e.ended != nil {
+		a.forget(e.ended)
 	}
 	if e.broken != nil {
 		a.broke(e)
@@ -324,19 +335,19 @@ func (a *Agent) do(ctx context.Context, effect session.Effect) {
 }
 
 func (a *Agent) start(ctx context.Context, lease session.Lease) {
-	r := &running{fence: lease.Fence, work: lease.Work.(*work)}
+	r := &running{fence: lease.Fence, at: len(a.running), work: lease.Work.(*work)}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
-	a.running[lease.Fence] = r
+	a.running = append(a.running, r)
 	a.workers.Add(1)
 	a.slots <- r
 }
 
 func (a *Agent) kill(e session.Kill) {
-	r := a.running[e.Fence]
-	if r == nil {
+	at := slices.IndexFunc(a.running, func(r *running) bool { return r.fence == e.Fence })
+	if at < 0 {
 		return
 	}
-	switch e.Why {
+	switch r := a.running[at]; e.Why {
 	case session.KillTimeout:
 		r.cancel(attempt.ErrTimeout)
 	case session.KillDrain:
@@ -351,13 +362,17 @@ func (a *Agent) runSlot() {
 	for r := range a.slots {
 		outcome := a.runner.Run(r.ctx, r.work.lease, r.work.job, &r.live)
 		r.cancel(nil)
-		a.post(event{machine: session.Finished{Outcome: machineOutcome(outcome, r.work.lease)}})
+		a.post(event{machine: session.Finished{Outcome: machineOutcome(outcome, r.work.lease)}, ended: r})
 		a.workers.Done()
 	}
 }
 
 // forget ends the agent's part in an attempt that has ended.
-func (a *Agent) forget(fence session.Fence) {
-	delete(a.running, fence)
+func (a *Agent) forget(r *running) {
+	last := len(a.running) - 1
+	a.running[r.at] = a.running[last]
+	a.running[r.at].at = r.at
+	a.running[last] = nil
+	a.running = a.running[:last]
 	a.endJobs()
 }

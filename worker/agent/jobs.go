@@ -62,10 +62,5 @@ func (a *Agent) jobs() []uint64 {
 }
 
 func (a *Agent) runs(job uint64) bool {
-	for fence := range a.running {
-		if uint64(fence.Job) == job {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.running, func(r *running) bool { return uint64(r.fence.Job) == job })
 }

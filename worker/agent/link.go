@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -24,12 +26,21 @@ type link struct {
 	wake   chan struct{}
 	open   atomic.Bool // it stands, as far as gRPC knows
 
+	// The agent's goroutine alone uses these.
+	last  session.Fence // of the outcome told last; zero before
+	quiet bool          // the coordinator has answered the attach and all outcomes
+
 	mu      sync.Mutex
+	stream  stream // nil before it is open
 	message session.Message
 	pending bool     // message holds something
 	jobs    []uint64 // for the attach in message
 	beat    *pb.Heartbeat
+	writing bool
+	spare   []session.Outcome // room for those of a message
 }
+
+type stream = grpc.BidiStreamingClient[pb.SessionRequest, pb.SessionResponse]
 
 // connect opens a stream for a session, in place of the one before.
 func (a *Agent) connect(ctx context.Context, number session.Number) {
@@ -99,10 +110,13 @@ func (a *Agent) serve(ctx context.Context, l *link) error {
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	l.stream = stream
+	l.mu.Unlock()
 	l.open.Store(true)
 	a.post(event{machine: session.Opened{Session: l.number}})
 	written := make(chan error, 1)
-	go func() { written <- a.write(ctx, l, stream) }()
+	go func() { written <- a.write(ctx, l) }()
 	for err == nil {
 		var response *pb.SessionResponse
 		if response, err = stream.Recv(); err == nil {
@@ -118,7 +132,7 @@ func (a *Agent) serve(ctx context.Context, l *link) error {
 }
 
 // write sends what gathers, until the link ends.
-func (a *Agent) write(ctx context.Context, l *link, stream grpc.BidiStreamingClient[pb.SessionRequest, pb.SessionResponse]) error {
+func (a *Agent) write(ctx context.Context, l *link) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -126,27 +140,50 @@ func (a *Agent) write(ctx context.Context, l *link, stream grpc.BidiStreamingCli
 		case <-l.wake:
 		}
 		runtime.Gosched() // others may be about to add to it: what is sent is on its way at once
-		if err := stream.Send(l.take(a)); err != nil {
-			l.cancel()
+		if err := a.writeOnce(l); err != nil {
 			return err
 		}
 	}
 }
 
-// take makes a message of what gathered.
-func (l *link) take(a *Agent) *pb.SessionRequest {
+// writeOnce writes what gathered, if there is anything and nobody is at it. Only
+// the agent's goroutine adds, and it looks again when it has.
+func (a *Agent) writeOnce(l *link) error {
 	l.mu.Lock()
-	message, beat, jobs := l.message, l.beat, l.jobs
-	l.message, l.beat, l.jobs, l.pending = session.Message{}, nil, nil, false
+	if l.writing || !l.pending && l.beat == nil {
+		l.mu.Unlock()
+		return nil
+	}
+	message, beat, jobs, to := l.message, l.beat, l.jobs, l.stream
+	l.message, l.beat, l.jobs, l.pending = session.Message{Outcomes: l.spare}, nil, nil, false
+	l.writing, l.spare = true, nil
 	l.mu.Unlock()
-	return a.encode(message, beat, jobs)
+
+	err := to.Send(a.encode(message, beat, jobs))
+	if err != nil {
+		l.cancel()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing = false
+	if cap(message.Outcomes) <= maxSpare {
+		clear(message.Outcomes)
+		l.spare = message.Outcomes[:0]
+	}
+	return err
 }
+
+// maxSpare is how many outcomes a message may have had whose room is used again.
+const maxSpare = 4096
 
 // send adds to what goes out; it goes with the next flush.
 func (a *Agent) send(e session.Send) {
 	l := a.link
 	if l == nil || l.number != e.Session {
 		return
+	}
+	if n := len(e.Message.Outcomes); n > 0 {
+		l.last = e.Message.Outcomes[n-1].Fence
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -157,17 +194,48 @@ func (a *Agent) send(e session.Send) {
 	l.pending = true
 }
 
-// flush has the writer take what gathered.
+// flush has what gathered written. A few outcomes after a silence are written
+// here and now, since the way by another goroutine takes longer than all else
+// that is done for an empty batch. That never waits: the other side has heard all
+// that was written before, so there is room for a little.
 func (a *Agent) flush() {
-	if a.link == nil {
+	l := a.link
+	if l == nil {
 		return
 	}
-	a.link.mu.Lock()
-	pending := a.link.pending
-	a.link.mu.Unlock()
-	if pending {
-		a.link.wakeUp()
+	l.mu.Lock()
+	pending, alone, outcomes := l.pending, l.pending && l.quiet && small(l.message), len(l.message.Outcomes)
+	l.mu.Unlock()
+	switch {
+	case alone:
+		l.quiet = outcomes == 0
+		a.writeOnce(l) //nolint:errcheck // the link ends by it
+	case pending:
+		l.quiet = false
+		l.wakeUp()
 	}
+}
+
+// A message that is written at once has few outcomes, each a few bytes long.
+const (
+	fewOutcomes = 4
+	fewBytes    = 1 << 10
+)
+
+// small says whether a message is short, whatever it is about.
+func small(m session.Message) bool {
+	if m.Attach != nil || len(m.Outcomes) > fewOutcomes {
+		return false
+	}
+	return !slices.ContainsFunc(m.Outcomes, func(o session.Outcome) bool {
+		told, ok := o.Body.(report)
+		return ok && proto.Size(told.outcome) > fewBytes
+	})
+}
+
+// answered takes note of the answers to an attach, and to outcomes.
+func (l *link) answered(r *session.Response) {
+	l.quiet = l.quiet || r.Attached != nil || slices.ContainsFunc(r.Acks, func(a session.Ack) bool { return a.Fence == l.last })
 }
 
 func (l *link) wakeUp() {

@@ -48,7 +48,7 @@ type Inputs struct {
 // Inputs makes outputs the input of an attempt: those that the spool holds come
 // from there, others by fetch, which may be nil where there are no others.
 func (s *Spool) Inputs(refs []*pb.OutputRef, fetch Fetcher) *Inputs {
-	return &Inputs{spool: s, fetch: fetch, refs: refs, missing: map[string]*pb.MissingOutput{}}
+	return &Inputs{spool: s, fetch: fetch, refs: refs}
 }
 
 // Parts are the outputs as a step reads them.
@@ -134,6 +134,9 @@ func (in *Inputs) judge(ctx context.Context, ref *pb.OutputRef, err error, begun
 	reason := api.Clip(fmt.Sprintf("output %s of worker %s: %v", ref.GetId(), ref.GetWorker(), err), maxReason)
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.missing == nil {
+		in.missing = map[string]*pb.MissingOutput{}
+	}
 	in.missing[ref.GetId()] = &pb.MissingOutput{Id: ref.GetId(), Gone: gone, Reason: reason}
 	if !gone && !begun {
 		in.alike(ref, reason)

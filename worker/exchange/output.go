@@ -20,12 +20,14 @@ import (
 // writeBuffer is how many bytes of an output gather before they are written.
 const writeBuffer = 256 << 10
 
-// Writer takes one output. It is a processor.Output; its file is made with the
-// first byte, so that an empty output costs nothing.
+// Writer takes one output. It is a processor.Output; its name and its file are
+// made with the first byte, so that an empty output costs nothing.
 type Writer struct {
 	spool *Spool
-	ref   *pb.OutputRef
+	job   uint64
+	kind  pb.OutputKind
 	limit int64 // of the job
+	ref   *pb.OutputRef
 	path  string
 	sum   uint32 // the CRC-32C of what was written
 
@@ -37,7 +39,7 @@ type Writer struct {
 // Create begins an output of a job, whose outputs may take so many bytes of the
 // spool together; 0 is no limit of its own.
 func (s *Spool) Create(job uint64, kind pb.OutputKind, limit int64) *Writer {
-	return &Writer{spool: s, limit: limit, ref: &pb.OutputRef{Id: newID(), Worker: s.worker, Kind: kind, Job: job}}
+	return &Writer{spool: s, job: job, kind: kind, limit: limit}
 }
 
 // Write takes bytes as a program wrote them.
@@ -70,12 +72,13 @@ func (w *Writer) open() error {
 	if w.file != nil {
 		return nil
 	}
-	path := filepath.Join(w.spool.dir, w.ref.GetId())
+	ref := &pb.OutputRef{Id: newID(), Worker: w.spool.worker, Kind: w.kind, Job: w.job}
+	path := filepath.Join(w.spool.dir, ref.GetId())
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("make an output: %w", err)
 	}
-	w.file, w.path = file, path
+	w.file, w.path, w.ref = file, path, ref
 	w.buffer = bufio.NewWriterSize(bounded{w}, writeBuffer)
 	return nil
 }

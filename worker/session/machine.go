@@ -106,7 +106,15 @@ func (m *Machine) proceed() {
 	m.announce()
 }
 
-func (m *Machine) do(e Effect) { m.effects = append(m.effects, e) }
+func (m *Machine) do(e Effect) {
+	if m.effects == nil {
+		m.effects = make([]Effect, 0, fewEffects)
+	}
+	m.effects = append(m.effects, e)
+}
+
+// fewEffects is how many most steps have at most.
+const fewEffects = 3
 
 // flush sends what this step has to say, as one message.
 func (m *Machine) flush() {

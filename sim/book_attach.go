@@ -76,9 +76,10 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 	if s.attached && e.Session <= s.session {
 		b.fail("%s: session %d was accepted after %d", e.Worker, e.Session, s.session)
 	}
-	s.worker = b.w.coordinator.linkOf(e.Worker, e.Session).worker
-	b.checkTaken(at, s, s.worker)
-	s.incarnate(s.worker)
+	l := b.w.coordinator.linkOf(e.Worker, e.Session)
+	s.worker = l.worker
+	b.checkTaken(at, s, l)
+	s.incarnate(l)
 	b.attaching(at, s, s.asks)
 	b.audit(s.asks)
 	for _, f := range b.doing {
@@ -108,6 +109,7 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 		}
 		b.end(l, b.backedOff(at))
 	}
+	b.enlistDone()
 	b.expectKept(s, e, kept)
 }
 

@@ -53,7 +53,7 @@ func (b *book) isTrue(at ledger.Time, j *jobBook, x ledger.Wait) bool {
 	case ledger.WaitLimit:
 		return (x.N == b.running(j.id) || j.closing) && x.N >= int(d.MaxConcurrency) && d.MaxConcurrency > 0
 	case ledger.WaitQuota:
-		return x.Name == d.User && x.M == b.quota(d.User) && x.N == b.has(d.User) && x.N >= x.M
+		return x.Name == d.User && x.M == b.quota(d.User) && x.N >= x.M && (x.N == b.has(d.User) || b.closes(d.User))
 	case ledger.WaitDelay:
 		return x.Until == j.submitted.Add(d.Delay) && at < x.Until
 	case ledger.WaitLeases:
@@ -73,6 +73,12 @@ func (b *book) isTrue(at ledger.Time, j *jobBook, x ledger.Wait) bool {
 		return x.N <= b.count(j, (*seat).takes)
 	}
 	return true
+}
+
+// closes says whether an end of a job of a user is proposed: what the coordinator
+// has not dissolved yet the book has forgotten.
+func (b *book) closes(user string) bool {
+	return slices.ContainsFunc(b.order, func(j *jobBook) bool { return j.def.settings.User == user && j.closing })
 }
 
 // excuses are why a worker that could run something does not take it, each

@@ -38,7 +38,9 @@ func (b *book) durable(facts []ledger.Fact) {
 		case *ledger.TermBegan:
 			b.number(f)
 		case *ledger.JobForgotten:
-			b.jobs[f.Job].forgotten = true
+			if j := b.jobs[f.Job]; j.state.Over() { // otherwise lost parts are being made again
+				j.forgotten = true
+			}
 		case *ledger.JobShelved:
 			b.jobs[f.Job].shelved = true
 		case *ledger.ResultRead:
@@ -265,7 +267,7 @@ func (b *book) outputsLost(f *ledger.OutputsLost) {
 	if j.gone || g == nil || j.ruined() {
 		return
 	}
-	if j.rests() && !f.Wanted || j.shelved {
+	if j.rests() && !f.Wanted || j.shelved || j.forgotten {
 		return // nobody asks for it
 	}
 	lost := g.lose(j, func(e entryBook) bool { return !e.ate && e.out != "" && slices.Contains(f.Outputs, e.out) })

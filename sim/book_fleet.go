@@ -52,23 +52,23 @@ func (b *book) gossiped(e ledger.Gossiped) {
 }
 
 // incarnate notes which process a worker is from now on.
-func (s *seat) incarnate(k *worker) {
+func (s *seat) incarnate(l *link) {
 	if s.burnt { // it may have been forgotten, with what was said of it: the book can't tell
 		s.ordered = false
 		s.failing.sure, s.failing.paused, s.failing.unsure = nil, false, true
-		if v, ok := k.w.coordinator.ledger.Worker(s.name, 0); ok && s.rumour.incarnation > k.incarnation {
+		if v, ok := l.w.coordinator.ledger.Worker(s.name, 0); ok && s.rumour.incarnation > l.incarnation {
 			s.opinion = v.Gossip
 		}
 	}
-	if s.known && s.incarnation == k.incarnation {
+	if s.known && s.incarnation == l.incarnation {
 		return
 	}
-	s.known, s.incarnation, s.opinion, s.ordered = true, k.incarnation, ledger.OpinionUnknown, false
+	s.known, s.incarnation, s.opinion, s.ordered = true, l.incarnation, ledger.OpinionUnknown, false
 	s.failing = failing{}
-	if s.rumour.incarnation == k.incarnation {
+	if s.rumour.incarnation == l.incarnation {
 		s.opinion = s.rumour.opinion
 	}
-	if s.rumour.incarnation <= k.incarnation {
+	if s.rumour.incarnation <= l.incarnation {
 		s.rumour = rumour{}
 	}
 }
@@ -123,18 +123,18 @@ func (b *book) blamed(j *jobBook, on tried) bool {
 }
 
 // checkTaken: a second process of a name is not taken while the first lives.
-func (b *book) checkTaken(at ledger.Time, s *seat, k *worker) {
-	if s.attached && s.incarnation != k.incarnation && !s.buried() && !s.quiet(at) {
+func (b *book) checkTaken(at ledger.Time, s *seat, l *link) {
+	if s.attached && s.incarnation != l.incarnation && !s.buried() && !s.quiet(at) {
 		b.fail("%s: a process was taken, and another one of that name lives, heard at %d", s.name, s.heard)
 	}
 }
 
 // sessionRefused: a worker is turned away only where another one is.
 func (b *book) sessionRefused(at ledger.Time, e ledger.RefuseSession) {
-	s, l := b.seatOf(e.Worker), b.w.coordinator.linkOf(e.Worker, e.Session)
+	s := b.seatOf(e.Worker)
 	switch {
 	case e.Kind == ledger.RefusedStale && e.Session <= s.session:
-	case e.Kind == ledger.RefusedTaken && s.known && l != nil && l.worker.incarnation != s.incarnation && !s.quiet(at) && !s.dead(at):
+	case e.Kind == ledger.RefusedTaken && s.known && s.asks.Incarnation != s.incarnation && !s.quiet(at) && !s.dead(at):
 	default:
 		b.fail("%s: session %d is refused: %s; the one before was %d, of %d", e.Worker, e.Session, e.Reason, s.session, s.incarnation)
 	}

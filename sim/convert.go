@@ -109,8 +109,9 @@ func outcomeOf(o session.Outcome) ledger.Outcome {
 	return out
 }
 
-func attachEvent(k *worker, a *session.Attach) ledger.WorkerAttached {
-	e := ledger.WorkerAttached{Worker: k.id(), Session: ledger.SessionID(a.Session), Incarnation: k.incarnation, Slots: a.Slots,
+func attachEvent(l *link, a *session.Attach) ledger.WorkerAttached {
+	k := l.worker
+	e := ledger.WorkerAttached{Worker: k.id(), Session: ledger.SessionID(a.Session), Incarnation: l.incarnation, Slots: a.Slots,
 		Memory: 1 << 30, Labels: k.labels, Processors: k.processors}
 	for _, h := range a.Leases {
 		e.Leases = append(e.Leases, ledger.HeldLease{Lease: *h.Lease.Work.(*work).lease, Started: h.Started})

@@ -253,7 +253,7 @@ func (c *coordinator) heard(l *link, m session.Message, said bool, beat *ledger.
 		if old := c.links[k.index]; old == nil || old.number <= l.number {
 			c.links[k.index] = l
 		}
-		c.step(attachEvent(k, m.Attach))
+		c.step(attachEvent(l, m.Attach))
 	}
 	parts := []func(){
 		func() {

@@ -137,7 +137,7 @@ func (c *client) remove() {
 			return // another job has its number by now, or none
 		}
 		c.ask(func(r ledger.RequestID) ledger.Event { return ledger.JobRemoved{Request: r, Job: c.id} },
-			func(ledger.Answer) { done = true })
+			func(a ledger.Answer) { done = a.Code != ledger.AnswerRunning })
 		c.w.after(clientPause, again)
 	}
 	again()

@@ -11,11 +11,12 @@ import (
 // keeps its order; two links know nothing of each other, so that what an old
 // one still carries can arrive after what a new one does.
 type link struct {
-	w      *world
-	worker *worker
-	number session.Number
-	life   int // of the worker
-	epoch  int // the coordinator's life that it reaches
+	w           *world
+	worker      *worker
+	number      session.Number
+	life        int    // of the worker
+	incarnation uint64 // of its process
+	epoch       int    // the coordinator's life that it reaches
 
 	workerEnd      bool // the worker holds it to be open
 	coordinatorEnd bool // the coordinator does
@@ -128,7 +129,7 @@ func (w *world) connect(k *worker, n session.Number) {
 			})
 			return
 		}
-		l := &link{w: w, worker: k, number: n, life: life, epoch: c.epoch, workerEnd: true, coordinatorEnd: true}
+		l := &link{w: w, worker: k, number: n, life: life, incarnation: k.incarnation, epoch: c.epoch, workerEnd: true, coordinatorEnd: true}
 		w.after(w.latency(), func() { k.run(life, func() { k.opened(l) }) })
 	})
 }

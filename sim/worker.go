@@ -318,6 +318,7 @@ func (k *worker) leave() {
 	l := k.link
 	k.end()
 	k.left = true
+	k.w.after(k.w.between(time.Second, 15*time.Second), func() { k.w.revive(k) })
 	k.tellTruth(k.w.between(0, time.Second))
 	k.w.plane.burn(k)
 	if l != nil {

@@ -117,7 +117,7 @@ func fits(k *worker, labels []ledger.Label, requires []string) bool {
 // ready is the stage of a job that may be granted from, if there is one.
 func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 	d := &j.def.settings
-	if b.exhausted(d.User) || j.state.Over() || j.paused || j.closing || j.found && at < b.grace ||
+	if b.exhausted(d.User) || b.quota(d.User) > 0 && b.closes(d.User) || j.state.Over() || j.paused || j.closing || j.found && at < b.grace ||
 		d.MaxConcurrency > 0 && b.running(j.id) >= int(d.MaxConcurrency) {
 		return nil, nil
 	}

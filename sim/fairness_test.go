@@ -184,7 +184,7 @@ func (m *mix) bottleneck(i int, s *shares) string {
 func TestFairness(t *testing.T) {
 	mixes := max(20, *manySeeds/50)
 	if testing.Short() {
-		mixes = 5
+		mixes = 2
 	}
 	for i := range mixes {
 		seed := *firstSeed + uint64(i)
@@ -235,7 +235,11 @@ func small(seed uint64, bug ledger.Bug) error {
 // TestSmallJobPasses: a small job beside a large one starts within the time of
 // one lease, and its only batch within that of another.
 func TestSmallJobPasses(t *testing.T) {
-	for i := range max(40, *manySeeds/50) {
+	mixes := max(40, *manySeeds/50)
+	if testing.Short() {
+		mixes = 10
+	}
+	for i := range mixes {
 		if err := small(*firstSeed+uint64(i), 0); err != nil {
 			t.Errorf("seed %d: %v", *firstSeed+uint64(i), err)
 		}

@@ -90,14 +90,6 @@ func (e *entry) absorb(o *entry) {
 	e.sum.add(&o.sum)
 }
 
-// records returns how many records are in an entry's output.
-func (e *entry) records() int64 {
-	if e.out.ID == "" {
-		return 0
-	}
-	return e.sum.RecordsOut
-}
-
 // unlink takes an entry out of its stage's order.
 func (g *stage) unlink(e *entry) {
 	g.done.remove(e.from)

@@ -107,9 +107,9 @@ func (l *Ledger) noInput(asked []WorkerID) string {
 	last := len(names) - 1
 	switch more := len(asked) - shown; {
 	case more > 0:
-		return fmt.Sprintf("%s and %d more workers do not find it", strings.Join(names, ", "), more)
+		return fmt.Sprintf("%s and %d more workers can't get at it", strings.Join(names, ", "), more)
 	case last == 0:
-		return fmt.Sprintf("the worker %s does not find it, and there is no other that can look", names[0])
+		return fmt.Sprintf("the worker %s can't get at it, and there is no other to ask", names[0])
 	}
-	return fmt.Sprintf("the workers %s and %s do not find it", strings.Join(names[:last], ", "), names[last])
+	return fmt.Sprintf("the workers %s and %s can't get at it", strings.Join(names[:last], ", "), names[last])
 }

@@ -41,7 +41,7 @@ func (g *stage) advance(limit int64) {
 			return
 		}
 		g.front = e.to
-		g.found += e.records()
+		g.found += e.sum.RecordsOut // those too that were read, and given up since
 	}
 }
 
@@ -52,7 +52,7 @@ func (g *stage) retreat(e *entry) {
 		return
 	}
 	for n := &e.place; n != nil && n.val.from < g.front; n = n.next {
-		g.found -= n.val.records()
+		g.found -= n.val.sum.RecordsOut
 	}
 	g.front = e.from
 }

@@ -11,6 +11,8 @@ package ledger
 func (l *Ledger) thaw() {
 	due := l.timers.next()
 	switch {
+	case l.wake == never: // nobody was asked for a step yet: what is due was so before this leader's time
+		return
 	case due == never || l.cfg.StandStill == 0 || l.now.Sub(due) < l.cfg.StandStill:
 		return
 	case l.thawed > 0 && l.now < l.thawed.Add(2*l.cfg.Lease):

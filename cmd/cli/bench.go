@@ -32,8 +32,8 @@ bare_stream_per_s the same with nothing behind it: three processes again, and
                   over bare gRPC streams the same messages, as many of them
                   under way, and what gathers while one is written in the next
 ratio             the first by the second
-one_credit_per_s  batches of a job of which one may be leased at a time: each
-                  waits for the outcome of the one before to come back
+one_credit_per_s  batches of a job of which one may be leased at a time, by one
+                  of the workers: each waits for the outcome of the one before
 p50_us, p99_us    with all idle: microseconds from the submission of a job of
                   one batch until that batch runs in a worker, and so with its
                   planning lease, which comes first. Medians and 99th of 100 of

@@ -142,6 +142,7 @@ func (r *benchRole) worker(ctx context.Context, a *app) error {
 	hand, err := workerserver.New(ctx, workerserver.Config{
 		Name: r.name, Join: []string{r.join}, Slots: r.slots,
 		MemoryBytes: embedded.DefaultMemory(), SpoolFolder: folder.Path,
+		Labels:    map[string]string{benchLabel: r.name},
 		Functions: functions, Version: version().Version, Logger: a.logger(a.stderr),
 	})
 	if err != nil {

@@ -122,14 +122,14 @@ func (f *fleet) supervise(name string, again bool) error {
 	if err := f.add(name); err != nil || !again {
 		return err
 	}
-	go func() {
+	f.supervisors.Go(func() {
 		for {
 			f.worker(name).Wait()
 			if f.stopped.Load() || f.add(name) != nil {
 				return
 			}
 		}
-	}()
+	})
 	return nil
 }
 

@@ -55,6 +55,8 @@ type fleet struct {
 	waiting *exec.Cmd // a client
 	stopped atomic.Bool
 
+	supervisors sync.WaitGroup // of workers that are started again
+
 	mu      sync.Mutex
 	workers map[string]*exec.Cmd
 }
@@ -83,6 +85,9 @@ func (f *fleet) add(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.workers[name] = cmd
+	if cmd != nil && f.stopped.Load() { // meanwhile
+		cmd.Process.Kill()
+	}
 	return err
 }
 
@@ -122,14 +127,16 @@ func (f *fleet) client(args ...string) *exec.Cmd {
 func (f *fleet) stop() {
 	f.stopped.Store(true)
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, cmd := range append(slices.Collect(maps.Values(f.workers)), f.head) {
+	processes := append(slices.Collect(maps.Values(f.workers)), f.head)
+	f.mu.Unlock()
+	for _, cmd := range processes {
 		if cmd != nil {
 			cmd.Process.Signal(syscall.SIGCONT) // it may be stopped
 			cmd.Process.Kill()
 			cmd.Wait() // it was killed, and says so
 		}
 	}
+	f.supervisors.Wait()
 	os.RemoveAll(f.folder)
 }
 

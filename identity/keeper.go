@@ -58,10 +58,23 @@ type holding struct {
 	ca   string // the file, for messages
 }
 
-// stamps tell one content of the three files from the next.
-type stamps [3]struct {
-	changed time.Time
-	size    int64
+// stamps tell one content of the three files from the next; nil for a file that
+// is not there.
+type stamps [3]os.FileInfo
+
+// same says whether the files are what they were: not only by time and size,
+// which one that took the place of another may share with it.
+func (s stamps) same(before stamps) bool {
+	for i, now := range s {
+		was := before[i]
+		if (now == nil) != (was == nil) {
+			return false
+		}
+		if now != nil && !(os.SameFile(now, was) && now.ModTime().Equal(was.ModTime()) && now.Size() == was.Size()) {
+			return false
+		}
+	}
+	return true
 }
 
 // Open reads the files, and says all that is wrong with them.
@@ -110,7 +123,7 @@ func (k *Keeper) current() *holding {
 // up something new. The caller holds mu.
 func (k *Keeper) refresh() bool {
 	stamps := k.files.stamps()
-	if stamps == k.stamps {
+	if stamps.same(k.stamps) {
 		return false
 	}
 	k.stamps = stamps
@@ -127,7 +140,7 @@ func (k *Keeper) refresh() bool {
 func (f Files) stamps() (s stamps) {
 	for i, path := range []string{f.Cert, f.Key, f.CA} {
 		if info, err := os.Stat(path); err == nil {
-			s[i].changed, s[i].size = info.ModTime(), info.Size()
+			s[i] = info
 		}
 	}
 	return s

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/millrace/millrace/cmd/cli" // a result is no longer good when the program has changed
 )
 
 // The programs that the tests run, built once.

@@ -40,8 +40,10 @@ func (g *stage) advance(limit int64) {
 		if !ok || e.to <= g.front {
 			return
 		}
+		if e.from >= g.front { // or it has only grown, by what has no records
+			g.found += e.sum.RecordsOut // those too that were read, and given up since
+		}
 		g.front = e.to
-		g.found += e.sum.RecordsOut // those too that were read, and given up since
 	}
 }
 

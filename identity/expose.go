@@ -1,16 +1,18 @@
 package identity
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 )
 
-// CheckExposure is nil when listening on listen ("host:port") is safe: on
-// loopback, or with TLS and a gossip key, or when insecure says that it is
-// meant. Otherwise it says what is open to whom, and what to do.
-func CheckExposure(listen string, hasTLS, hasKey, insecure bool) error {
+// CheckExposure is nil when a process of a role, Coordinator or Worker, is safe
+// in listening on listen ("host:port"): on loopback, or with TLS and a gossip
+// key, or when insecure says that it is meant. Otherwise it says what is open to
+// whom, and what to do.
+func CheckExposure(role Role, listen string, hasTLS, hasKey, insecure bool) error {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("%q is not HOST:PORT (an IPv6 address goes in brackets)", listen)
@@ -18,17 +20,38 @@ func CheckExposure(listen string, hasTLS, hasKey, insecure bool) error {
 	if insecure || hasTLS && hasKey || isLoopback(host) {
 		return nil
 	}
+	d := dangerOf(role, listen, host)
 	var open, fix []string
 	if !hasTLS {
-		open = append(open, "be taken for a client or a worker of the fleet: submit jobs, which run programs and read files, and read their results")
+		open = append(open, d.calls)
 		fix = append(fix, "--tls-cert, --tls-key and --tls-ca (millrace certs makes them)")
 	}
 	if !hasKey {
-		open = append(open, "join the fleet's gossip and speak for any worker")
+		open = append(open, d.gossip)
 		fix = append(fix, "--gossip-key-file")
 	}
-	return fmt.Errorf("listening on %s lets everybody who reaches it %s: give %s, or listen on 127.0.0.1, or say that it is meant with --insecure",
-		listen, strings.Join(open, ", and "), strings.Join(fix, " and "))
+	return fmt.Errorf("%s lets everybody who reaches it %s: give %s, or %s on 127.0.0.1, or say that it is meant with --insecure",
+		d.what, strings.Join(open, ", and "), strings.Join(fix, " and "), d.instead)
+}
+
+// danger is what strangers could do without TLS and without a gossip key.
+type danger struct{ what, calls, gossip, instead string }
+
+func dangerOf(role Role, listen, host string) danger {
+	if role == Worker {
+		return danger{
+			what:    "a worker on " + cmp.Or(host, "all addresses"),
+			calls:   "be taken for a coordinator, which has workers run programs and read and write files, and for another worker, which is given outputs",
+			gossip:  "join the fleet's gossip and speak for anybody in it",
+			instead: "join a fleet",
+		}
+	}
+	return danger{
+		what:    "listening on " + listen,
+		calls:   "be taken for a client or a worker of the fleet: submit jobs, which run programs and read files, and read their results",
+		gossip:  "join the fleet's gossip and speak for any worker",
+		instead: "listen",
+	}
 }
 
 func isLoopback(host string) bool {

@@ -113,7 +113,7 @@ func TestExposure(t *testing.T) {
 		{"mill.example:7", false, true, false, []string{"submit jobs", "--tls-cert"}},
 		{"7", false, false, true, []string{"not HOST:PORT"}},
 	} {
-		err := CheckExposure(c.listen, c.tls, c.key, c.insecure)
+		err := CheckExposure(Coordinator, c.listen, c.tls, c.key, c.insecure)
 		if c.says == nil && err != nil {
 			t.Errorf("%s is refused: %v", c.listen, err)
 		}

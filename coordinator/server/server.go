@@ -112,7 +112,7 @@ func (c Config) check() error {
 		return err
 	}
 	for _, address := range []string{c.Listen, c.Gossip} {
-		if err := identity.CheckExposure(address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure); err != nil {
+		if err := identity.CheckExposure(identity.Coordinator, address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -52,25 +51,12 @@ func (c Config) host(ctx context.Context) (string, error) {
 // exposed says what strangers could do to the worker where it would listen; nil
 // when they can't, or that is meant.
 func (c Config) exposed() error {
-	tls, key := c.TLS.Set(), c.GossipKeyFile != ""
-	at, safe := c.Listen, identity.CheckExposure(c.Listen, tls, key, c.Insecure) == nil
-	if safe {
-		at, safe = c.Gossip, identity.CheckExposure(c.Gossip, tls, key, c.Insecure) == nil
+	for _, address := range []string{c.Listen, c.Gossip} {
+		if err := identity.CheckExposure(identity.Worker, address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure); err != nil {
+			return err
+		}
 	}
-	if safe {
-		return nil
-	}
-	var open, fix []string
-	if !tls {
-		open = append(open, "be taken for a coordinator, which has workers run programs and read and write files, and for another worker, which is given outputs")
-		fix = append(fix, "--tls-cert, --tls-key and --tls-ca (millrace certs makes them)")
-	}
-	if !key {
-		open = append(open, "join the fleet's gossip and speak for anybody in it")
-		fix = append(fix, "--gossip-key-file")
-	}
-	return fmt.Errorf("a worker on %s lets everybody who reaches it %s: give %s, or join a fleet on 127.0.0.1, or say that it is meant with --insecure",
-		cmp.Or(hostOf(at), "all addresses"), strings.Join(open, ", and "), strings.Join(fix, " and "))
+	return nil
 }
 
 // resolves says whether an address of any member to join is known.

@@ -218,7 +218,7 @@ func (c *checker) reads(at string, stages []*pb.Stage, i int) {
 	case stageIndex(stages, name) >= 0:
 		c.add(at, "is "+quoted(name), fmt.Sprintf("stages form a chain: only the stage before, stages[%d], can be read", i-1))
 	default:
-		c.add(at, fmt.Sprintf("is %s, which is no stage", quoted(name)), didYouMean(name, stageNames(stages), "leave it out to read the stage before"))
+		c.add(at, fmt.Sprintf("is %s, which is no stage", quoted(name)), DidYouMean(name, stageNames(stages), "leave it out to read the stage before"))
 	}
 }
 

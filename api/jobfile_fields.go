@@ -121,7 +121,7 @@ func (d *decoder) placeOfValue(pair *ast.MappingValueNode) place {
 
 func (d *decoder) unknownField(path, name string, m protoreflect.MessageDescriptor, pair *ast.MappingValueNode) {
 	known := fieldNames(m)
-	meant := didYouMean(name, known, "known are "+strings.Join(known, ", "))
+	meant := DidYouMean(name, known, "known are "+strings.Join(known, ", "))
 	for _, k := range known {
 		if strings.Contains(meant, `"`+k+`"`) {
 			d.broken = append(d.broken, join(path, k))

@@ -63,9 +63,9 @@ func meantEnum(enum protoreflect.EnumDescriptor) string {
 	return "one of " + strings.Join(ShortNames(enum), ", ")
 }
 
-// didYouMean is the name that is nearest to the one given, or else what is said
-// otherwise.
-func didYouMean(given string, known []string, otherwise string) string {
+// DidYouMean is the known name that is nearest to the one given, as a question
+// for people, or else what is said otherwise.
+func DidYouMean(given string, known []string, otherwise string) string {
 	if len(given) > maxQuoted {
 		return otherwise
 	}
@@ -79,12 +79,6 @@ func didYouMean(given string, known []string, otherwise string) string {
 		return otherwise
 	}
 	return `did you mean "` + best + `"?`
-}
-
-// DidYouMean is the known name that is nearest to the one given, as a question
-// for people, or else what is said otherwise.
-func DidYouMean(given string, known []string, otherwise string) string {
-	return didYouMean(given, known, otherwise)
 }
 
 // folded makes maxRecordBytes, max-record-bytes and max_record_bytes one.

@@ -58,7 +58,7 @@ func (l *link) patience() time.Duration { return min(MissedHeartbeats*l.heartbea
 func (l *link) silentAt() Time {
 	at := l.heard.Add(l.patience())
 	if len(l.beats) > 0 {
-		at = min(at, l.beats[0].sent.Add(max(l.patience(), l.lease*3/4)))
+		at = min(at, l.beats[0].sent.Add(l.lease*3/4))
 	}
 	return at
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // A worker that drains takes its outputs with it. Those that are still needed
 // are moved before, by merge leases of other workers: of neighbours together
@@ -131,12 +134,5 @@ func (l *Ledger) refuge(r *run, k *work, from WorkerID) *worker {
 
 // busierThan compares what two workers have to do, and then their names.
 func (w *worker) busierThan(o *worker) int {
-	a, b := (w.leases.n+w.merges.n)*o.slots, (o.leases.n+o.merges.n)*w.slots
-	switch {
-	case a != b:
-		return a - b
-	case w.id < o.id:
-		return -1
-	}
-	return 1
+	return cmp.Or(cmp.Compare((w.leases.n+w.merges.n)*o.slots, (o.leases.n+o.merges.n)*w.slots), cmp.Compare(w.id, o.id))
 }

@@ -81,9 +81,7 @@ func (l *Ledger) Worker(id WorkerID, at Time) (WorkerView, bool) {
 // standing returns what a worker is good for.
 func (w *worker) standing() Standing {
 	switch {
-	case w.class == nil:
-		return StandingUnattached
-	case !w.attached:
+	case !w.attached: // be it that only the log knows that it held something
 		return StandingAway
 	case w.draining:
 		return StandingDraining
@@ -127,9 +125,7 @@ func (l *Ledger) workerView(w *worker, at Time) WorkerView {
 		Cordoned: w.cordoned, Zone: w.zone, Slots: w.slots, Memory: w.memory,
 		Attached: w.attachedAt, Heard: w.heardAt, Done: w.done, Failed: w.failed,
 	}
-	if w.class == nil {
-		v.State = StandingAway // the log knows that it held something
-	} else {
+	if w.class != nil {
 		v.Labels, v.Processors = w.class.labels, w.class.processors
 	}
 	v.Running = min(w.leases.n, w.slots)

@@ -86,8 +86,8 @@ func (l *Ledger) hearRumour(w *worker, e Gossiped) {
 // keepRumour keeps a rumour, as far as there is room. Those of the dead stay
 // only until there are too many.
 func (l *Ledger) keepRumour(id WorkerID, r rumour) {
-	switch old, known := l.rumours[id]; {
-	case known && old.incarnation > r.incarnation, !known && len(l.rumours) >= rumoursPerWorker*l.cfg.MaxWorkers:
+	old, known := l.rumours[id]
+	if old.incarnation > r.incarnation || !known && len(l.rumours) >= rumoursPerWorker*l.cfg.MaxWorkers {
 		return
 	}
 	l.rumours[id] = r

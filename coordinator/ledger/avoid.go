@@ -12,9 +12,9 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 	if f == nil && b.unreached == nil {
 		return false
 	}
-	var gone []WorkerID
+	var gone, by []WorkerID
 	if f != nil {
-		gone = f.gone
+		gone, by = f.gone, f.blamed()
 	}
 	if slices.Contains(gone, w.id) {
 		return l.elsewhere(b.run, b.work, gone)
@@ -23,10 +23,6 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 	if slices.Contains(b.unreached, w.id) {
 		return l.elsewhere(b.run, b.work, not)
 	}
-	if f == nil {
-		return false
-	}
-	by := f.blamed()
 	i := slices.Index(by, w.id)
 	if i < 0 {
 		return false

@@ -335,7 +335,7 @@ func (l *Ledger) prune() {
 		if j.state.Over() {
 			over--
 			if !j.pruned {
-				l.forget(j)
+				l.forget(j, Asked{})
 			}
 		}
 	}

@@ -31,7 +31,7 @@ const (
 	AnswerNotFound                   // there is no such job
 	AnswerKeyTaken                   // the key belongs to another job
 	AnswerEnded                      // the job has ended
-	AnswerFull                       // too many jobs: try again later
+	AnswerFull                       // there are too many: try again later
 	AnswerRunning                    // the job has not ended
 )
 

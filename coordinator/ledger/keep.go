@@ -155,7 +155,7 @@ func (l *Ledger) expiryDue(at Time) {
 		case l.beingRead(j):
 			next = min(next, l.now.Add(expiryEvery))
 		default:
-			l.forget(j)
+			l.forget(j, Asked{})
 		}
 	}
 	if next != never {
@@ -170,10 +170,10 @@ func (l *Ledger) beingRead(j *job) bool {
 	return r != nil && r.reading != nil && !r.reading.left
 }
 
-// forget proposes to forget an ended job.
-func (l *Ledger) forget(j *job) {
+// forget proposes to forget an ended job. Who asked for it, if anybody, is answered.
+func (l *Ledger) forget(j *job, asked Asked) {
 	j.pruned = true
-	l.propose(&JobForgotten{Job: j.id})
+	l.propose(&JobForgotten{Job: j.id, Asked: asked})
 }
 
 func (l *Ledger) jobRemoved(e JobRemoved) {
@@ -183,8 +183,7 @@ func (l *Ledger) jobRemoved(e JobRemoved) {
 	case !j.state.Over():
 		l.answer(e.Request, AnswerRunning, e.Job, false)
 	default:
-		j.pruned = true
-		l.propose(&JobForgotten{Job: e.Job, Asked: Asked{l.term, e.Request}})
+		l.forget(j, Asked{l.term, e.Request})
 	}
 }
 

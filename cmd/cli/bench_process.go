@@ -108,7 +108,7 @@ func (r *benchRole) run(ctx context.Context, a *app) error {
 			return err
 		}
 		defer conn.Close()
-		if err := a.tellLine(benchTold{}); err != nil {
+		if err := a.printLine(benchTold{}); err != nil {
 			return err
 		}
 		return bareWorker(ctx, conn)
@@ -123,7 +123,7 @@ func (r *benchRole) coordinator(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tellLine(benchTold{Address: boss.Addr(), Gossip: boss.GossipAddr()}); err != nil {
+	if err := a.printLine(benchTold{Address: boss.Addr(), Gossip: boss.GossipAddr()}); err != nil {
 		return err
 	}
 	return boss.Run(ctx)
@@ -148,7 +148,7 @@ func (r *benchRole) worker(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tellLine(benchTold{}); err != nil {
+	if err := a.printLine(benchTold{}); err != nil {
 		return err
 	}
 	return hand.Run(ctx)
@@ -168,7 +168,7 @@ func (r *benchRole) bareCoordinator(ctx context.Context, a *app) error {
 	defer server.Stop()
 	select {
 	case took := <-bare.finished:
-		return a.tellLine(benchTold{Seconds: took.Seconds()})
+		return a.printLine(benchTold{Seconds: took.Seconds()})
 	case <-ctx.Done():
 		return nil
 	}
@@ -181,15 +181,7 @@ func (a *app) listen(server *grpc.Server) error {
 		return err
 	}
 	go server.Serve(listener) //nolint:errcheck // it ends with Stop
-	return a.tellLine(benchTold{Address: listener.Addr().String()})
-}
-
-func (a *app) tellLine(told benchTold) error {
-	line, err := json.Marshal(told)
-	if err == nil {
-		_, err = a.stdout.Write(append(line, '\n'))
-	}
-	return err
+	return a.printLine(benchTold{Address: listener.Addr().String()})
 }
 
 func benchDial(address string) (*grpc.ClientConn, error) {

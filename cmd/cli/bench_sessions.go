@@ -264,7 +264,7 @@ func (r *benchRole) sessions(ctx context.Context, a *app) error {
 	for _, hand := range hands {
 		go func() { ended <- hand.Run(ctx) }()
 	}
-	err = a.tellLine(benchTold{})
+	err = a.printLine(benchTold{})
 	for range hands {
 		err = errors.Join(err, <-ended)
 	}

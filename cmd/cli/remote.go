@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/api"
-	"github.com/millrace/millrace/api/dataplane"
 	pb "github.com/millrace/millrace/api/millracev1"
 )
 
@@ -35,7 +34,7 @@ func (r *remote) submit(ctx context.Context) error {
 	if !r.ask.wait && !r.options.explain {
 		return r.app.tellSubmitted(job)
 	}
-	r.once = r.streams() && r.ask.readsOnce()
+	r.once = r.streams() && r.ask.keep != nil && *r.ask.keep == 0
 	r.kept = r.streams() && !r.once
 	return r.wait(ctx, job.GetId())
 }
@@ -102,13 +101,7 @@ func (r *remote) gone(alive context.Context, id string, err error) error {
 // pass reads the result, a kept one from the workers or through the coordinator,
 // and writes it.
 func (r *remote) pass(id string) error {
-	var result *api.Result
-	var err error
-	if r.kept {
-		result, err = dataplane.Result(r.alive, r.client, r.link.workers, id)
-	} else {
-		result, err = r.client.Result(r.alive, id)
-	}
+	result, err := r.link.result(r.alive, id, r.kept)
 	if err != nil {
 		return err
 	}

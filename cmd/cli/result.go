@@ -70,7 +70,7 @@ func (a *app) result(ctx context.Context, l *link, id, asked string, quiet bool)
 }
 
 func (a *app) printResult(ctx context.Context, l *link, job *pb.Job, asked string) error {
-	result, err := l.result(ctx, job)
+	result, err := l.result(ctx, job.GetId(), job.GetKept())
 	if err != nil {
 		return a.noResult(ctx, l, err)
 	}
@@ -94,11 +94,11 @@ func (a *app) printResult(ctx context.Context, l *link, job *pb.Job, asked strin
 
 // result opens the result of a job: the one that is kept wherever it is, the one
 // that is not where it comes by.
-func (l *link) result(ctx context.Context, job *pb.Job) (*api.Result, error) {
-	if job.GetKept() {
-		return dataplane.Result(ctx, l.Client, l.workers, job.GetId())
+func (l *link) result(ctx context.Context, id string, kept bool) (*api.Result, error) {
+	if kept {
+		return dataplane.Result(ctx, l.Client, l.workers, id)
 	}
-	return l.Client.Result(ctx, job.GetId())
+	return l.Client.Result(ctx, id)
 }
 
 // noResult tells why a result can't be read: of a job that failed, what it has

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,7 @@ type submitOptions struct {
 	cancel bool
 	key    string
 	user   string
-	keep   string // as it was given
+	keep   *time.Duration // nil for what the coordinator says
 }
 
 const submitLong = `Submit a job to a coordinator: over files, folders and patterns, or as a job
@@ -107,8 +108,8 @@ func addSubmitFlags(cmd *cobra.Command) *submitOptions {
 	f.StringVar(&o.key, "key", "", "a `text` of your own, so that submitting again makes no second job")
 	f.Text(&o.user, "user", "name", "the login's", "who submits, where no certificate says so")
 	f.VarP(&value{kind: "time", parse: func(s string) error {
-		_, err := api.ParseDuration(s)
-		o.keep = s
+		keep, err := api.ParseDuration(s)
+		o.keep = &keep
 		return err
 	}}, "keep", "", "keep the job and its result this long after its end (as the coordinator says, 1h); 0 to read the result once, while the job runs")
 	settings.Mark(cmd.Flags().Lookup("keep"), "as the coordinator says")
@@ -148,9 +149,8 @@ func (o *submitOptions) options() []api.SubmitOption {
 	if name := cmp.Or(o.user, loginName()); name != "" {
 		options = append(options, api.As(name))
 	}
-	if o.keep != "" {
-		keep, _ := api.ParseDuration(o.keep) // checked with the flag
-		options = append(options, api.KeepFor(keep))
+	if o.keep != nil {
+		options = append(options, api.KeepFor(*o.keep))
 	}
 	return options
 }
@@ -165,12 +165,6 @@ func loginName() string {
 		return ""
 	}
 	return login.Username
-}
-
-// readsOnce says that the result is not kept: it comes while the job runs.
-func (o *submitOptions) readsOnce() bool {
-	keep, err := api.ParseDuration(o.keep)
-	return o.keep != "" && err == nil && keep == 0
 }
 
 // makeAbsolute makes the paths of a job absolute. A scheme, as of an object

@@ -20,7 +20,7 @@ interrupt ends the watching, not the job.`,
 		Args:    exactlyOne("which job? Give its identifier; millrace list tells it"),
 	}
 	client := addClientFlags(cmd)
-	o := &submitOptions{client: client}
+	o := &submitOptions{}
 	cmd.Flags().BoolVarP(&o.run.quiet, "quiet", "q", false, "no progress and no summary")
 	cmd.Flags().StringVar(&o.run.stats, "stats", "", "write what happened to this `file`, as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -33,8 +33,8 @@ const (
 	ConnectWithin = 5 * time.Second
 	// BusyWithin is how long a holder that has too much to do is asked again.
 	BusyWithin = 30 * time.Second
-	// MaxConns is how many holders a pool stays connected to; those in use are
-	// not counted against it.
+	// MaxConns is how many holders a pool stays connected to, and to more only
+	// while all of them are in use.
 	MaxConns = 256
 	// WindowBytes is how much of one output may be on its way, unread: at most
 	// that much memory is taken for each that is open.

@@ -34,13 +34,13 @@ type conn struct {
 }
 
 // NewPool makes a pool whose connections use TLS as config says, or none when it
-// is nil. Options are added to its own.
-func NewPool(config *tls.Config, options ...grpc.DialOption) *Pool {
+// is nil.
+func NewPool(config *tls.Config) *Pool {
 	creds := insecure.NewCredentials()
 	if config != nil {
 		creds = credentials.NewTLS(config)
 	}
-	own := []grpc.DialOption{
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
@@ -55,7 +55,7 @@ func NewPool(config *tls.Config, options ...grpc.DialOption) *Pool {
 			MinConnectTimeout: ConnectWithin,
 		}),
 	}
-	return &Pool{options: append(own, options...), conns: map[string]*conn{}}
+	return &Pool{options: options, conns: map[string]*conn{}}
 }
 
 // Close ends all connections, and with them what is being fetched.

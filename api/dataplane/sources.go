@@ -21,9 +21,6 @@ type source interface {
 	close()
 }
 
-// close is Close, as a source has it.
-func (r *reader) close() { r.Close() }
-
 // ahead opens parts before they are read.
 type ahead struct {
 	ctx  context.Context

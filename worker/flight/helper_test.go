@@ -87,9 +87,9 @@ func (h *holder) finish(t testing.TB, w *exchange.Writer) *pb.OutputRef {
 	return h.ref(ref)
 }
 
-func newPool(t testing.TB, options ...grpc.DialOption) *dataplane.Pool {
+func newPool(t testing.TB) *dataplane.Pool {
 	t.Helper()
-	pool := dataplane.NewPool(nil, options...)
+	pool := dataplane.NewPool(nil)
 	t.Cleanup(func() { pool.Close() })
 	return pool
 }

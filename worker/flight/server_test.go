@@ -323,7 +323,16 @@ func TestAHolderThatDies(t *testing.T) {
 
 // More streams than a holder sends at once wait for their turn.
 func TestABusyHolderIsAskedAgain(t *testing.T) {
-	h, pool := serveWith(t, "w1", flight.Options{Streams: 1}), newPool(t)
+	refused := make(chan bool, 100)
+	h := serveWith(t, "w1", flight.Options{Streams: 1}, grpc.StreamInterceptor(
+		func(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+			err := handle(server, stream)
+			if status.Code(err) == codes.ResourceExhausted {
+				refused <- true
+			}
+			return err
+		}))
+	pool := newPool(t)
 	ref := h.bytes(t, 1, large(8<<20))
 	first, err := pool.Open(t.Context(), ref.GetAddresses(), ticket(1, ref.GetId()))
 	check(t, err)
@@ -332,6 +341,7 @@ func TestABusyHolderIsAskedAgain(t *testing.T) {
 		_, err := fetched(t, pool, ref)
 		got <- err
 	}()
+	<-refused
 	first.Close()
 	if err := <-got; err != nil {
 		t.Errorf("the second reader: %v", err)

@@ -139,14 +139,10 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 		if took && (f.SplitAt <= f.From || f.SplitAt >= f.To) {
 			b.place.leave()
 			b.uncount()
-			spent := uint32(1)
-			if x := b.knownFailure(); x != nil {
-				spent = x.spent
-			}
-			if f.Class == OutcomeInputGone && l.elsewhere(r, k, b.knownFailure().gone) {
+			if x := b.knownFailure(); f.Class == OutcomeInputGone && l.elsewhere(r, k, x.gone) {
 				l.ready(b)
 			} else {
-				l.backOff(b, spent)
+				l.backOff(b, x.spent)
 			}
 			l.change(r)
 			return

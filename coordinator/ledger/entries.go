@@ -9,7 +9,7 @@ func (g *stage) overlapsDone(from, to Position) bool {
 }
 
 // insert adds a done range to a stage. Ranges without output unite with their
-// neighbours, for nothing can happen to them any more.
+// neighbours.
 func (s *State) insert(e *entry) {
 	g := e.job.stage(e.stage)
 	g.size += e.to - e.from

@@ -18,7 +18,7 @@ type herd struct {
 	rng     *rand.Rand
 	ledger  *ledger.Ledger
 	now     ledger.Time
-	due     []herdDue // a heap by time
+	due     agenda
 	wake    ledger.Time
 	members []*member
 	names   map[ledger.WorkerID]*member
@@ -48,34 +48,7 @@ type herdDue struct {
 	size   int64
 }
 
-func (h *herd) push(d herdDue) {
-	h.due = append(h.due, d)
-	for i := len(h.due) - 1; i > 0; {
-		up := (i - 1) / 2
-		if h.due[up].at <= h.due[i].at {
-			return
-		}
-		h.due[up], h.due[i] = h.due[i], h.due[up]
-		i = up
-	}
-}
-
-func (h *herd) pop() herdDue {
-	top, last := h.due[0], len(h.due)-1
-	h.due[0] = h.due[last]
-	h.due = h.due[:last]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down+1 < last && h.due[down+1].at < h.due[down].at {
-			down++
-		}
-		if down >= last || h.due[i].at <= h.due[down].at {
-			return top
-		}
-		h.due[i], h.due[down] = h.due[down], h.due[i]
-		i = down
-	}
-}
+func (h *herd) push(d herdDue) { h.due.add(moment(d.at), func() { h.happen(d) }) }
 
 const (
 	herdSlots    = 4
@@ -254,15 +227,15 @@ func TestScale(t *testing.T) {
 // run goes on until the job is over, and returns how large the ledger's state
 // was at most, of some looks at it.
 func (h *herd) run() (largest int) {
-	for n := 1; !h.ended && len(h.due) > 0; n++ {
+	for n := 1; !h.ended && len(h.due.heap) > 0; n++ {
 		switch {
-		case h.wake > 0 && h.wake < h.due[0].at:
+		case h.wake > 0 && moment(h.wake) < h.due.heap[0].at:
 			h.now, h.wake = max(h.now, h.wake), 0
 			h.step(ledger.Ticked{})
 		default:
-			d := h.pop()
-			h.now = max(h.now, d.at)
-			h.happen(d)
+			d := h.due.take()
+			h.now = max(h.now, ledger.Time(d.at))
+			d.do()
 		}
 		if n%10_000 == 0 {
 			h.kill()

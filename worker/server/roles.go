@@ -4,16 +4,12 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/millrace/millrace/identity"
 )
 
 // readers are who may fetch outputs; a ticket is needed beside.
 var readers = []identity.Role{identity.Worker, identity.Client, identity.Operator}
-
-func plain() credentials.TransportCredentials { return insecure.NewCredentials() }
 
 // guards have every call permitted first.
 func (s *Server) guards() []grpc.ServerOption {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func (s *Server) Run(parent context.Context) error {
 	for _, h := range helpers {
 		go func() {
 			err := h.run()
-			stop(fmt.Errorf("%s has ended: %w", h.name, errOr(err, errLeft)))
+			stop(fmt.Errorf("%s has ended: %w", h.name, cmp.Or(err, errLeft)))
 			ended <- err
 		}()
 	}
@@ -57,7 +58,7 @@ func (s *Server) Run(parent context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		faults = append(faults, context.Cause(parent)) // nil when a helper ended, which says why
 	}
-	s.config.Logger.Info("worker stops", "worker", s.config.Name, "cause", errOr(errors.Join(faults...), errLeft))
+	s.config.Logger.Info("worker stops", "worker", s.config.Name, "cause", cmp.Or(errors.Join(faults...), errLeft))
 	if err := s.gossip.Leave(leaveWithin); err != nil { // they will miss it
 		s.config.Logger.Info("gossip did not hear that the worker leaves", "worker", s.config.Name, "error", err)
 	}
@@ -93,14 +94,6 @@ func (s *Server) lookOut(ctx context.Context) error {
 				"members", len(s.gossip.Members()), "gossip", s.GossipAddr())
 		}
 	}
-}
-
-// errOr is err, or another one where it is nil.
-func errOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // besidesStop is what there is in an error but that somebody was told to stop.

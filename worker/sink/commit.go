@@ -98,8 +98,11 @@ func (f *Folder) clear(keep map[string]bool) error {
 func (f *Folder) place(ref *pb.OutputRef, name string) error {
 	from := filepath.Join(f.aside, filepath.Base(ref.GetPath()))
 	err := f.roots.Rename(from, filepath.Join(f.path, name))
-	if !errors.Is(err, fs.ErrNotExist) || f.inPlace(ref, name) {
-		return besides(err, fs.ErrNotExist)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if f.inPlace(ref, name) {
+		return nil
 	}
 	return processor.InputGone("the output file %s is gone", from)
 }
@@ -108,14 +111,6 @@ func (f *Folder) place(ref *pb.OutputRef, name string) error {
 func (f *Folder) inPlace(ref *pb.OutputRef, name string) bool {
 	info, err := f.roots.Stat(filepath.Join(f.path, name))
 	return err == nil && info.Size() == ref.GetBytes()
-}
-
-// besides is err, unless that is only what was expected.
-func besides(err, expected error) error {
-	if errors.Is(err, expected) {
-		return nil
-	}
-	return err
 }
 
 // finish marks success, and only then removes what lies aside: who does the

@@ -36,7 +36,7 @@ type Records = iter.Seq2[arrow.RecordBatch, error]
 // Input is what a step reads: parts of one format, in source order.
 type Input struct {
 	// Format of every part: LINES, CSV, JSON (text, by Part.Open), PARQUET (by
-	// Part.Path) or ARROW (by Part.Records). Never unspecified.
+	// Part.Real) or ARROW (by Part.Records). Never unspecified.
 	Format pb.Format
 	// Csv is the dialect when Format is CSV: every field is set. Parts come
 	// without their header line whatever it says.
@@ -78,10 +78,8 @@ type Part struct {
 	// Records streams the part as Arrow records. It is set for ARROW, and for
 	// PARQUET (for those who don't read the file themselves); nil for text.
 	Records func(ctx context.Context) Records
-	// Path, FromRow and ToRow name rows [FromRow, ToRow) of a Parquet file,
-	// for processors with a reader of their own. ToRow is -1 for the end.
-	// Path is empty for everything else.
-	Path           string
+	// FromRow and ToRow name rows [FromRow, ToRow) of a Parquet file, for
+	// processors with a reader of their own. ToRow is -1 for the end.
 	FromRow, ToRow int64
 }
 

@@ -81,7 +81,7 @@ func (r *Reader) part(s *pb.Split) processor.Part {
 	case f.GetUnit() == pb.Unit_UNIT_RECORDS:
 		p.Open = func(context.Context) (io.ReadCloser, error) { return r.openInline(s), nil }
 	case r.format == pb.Format_FORMAT_PARQUET:
-		p.Path, p.FromRow = f.GetPath(), s.GetFrom()
+		p.FromRow = s.GetFrom()
 		switch {
 		case !p.Whole:
 			p.ToRow = s.GetTo()

@@ -98,7 +98,7 @@ func writeParquet(t *testing.T, path, query string) {
 func parquetPart(path string, from, to int64) processor.Part {
 	return processor.Part{
 		Real: func() (string, error) { return filepath.EvalSymlinks(path) },
-		Name: path, Path: path, FromRow: from, ToRow: to, Whole: from == 0 && to < 0}
+		Name: path, FromRow: from, ToRow: to, Whole: from == 0 && to < 0}
 }
 
 func TestParquet(t *testing.T) {

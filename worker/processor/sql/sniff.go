@@ -117,22 +117,13 @@ const dropRejects = "DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS re
 // onlyObjects is a sample of JSON lines without those that are no objects,
 // unless none is: a single one would hide the columns of all others.
 func onlyObjects(sample []byte) []byte {
-	var kept []byte
-	copied := 0
-	for from := 0; from < len(sample); {
-		to := len(sample)
-		if n := bytes.IndexByte(sample[from:], '\n'); n >= 0 {
-			to = from + n + 1
+	kept := make([]byte, 0, len(sample))
+	for line := range bytes.Lines(sample) {
+		if text := bytes.TrimLeft(line, " \t\r\n"); len(text) == 0 || text[0] == '{' {
+			kept = append(kept, line...)
 		}
-		if line := bytes.TrimLeft(sample[from:to], " \t\r\n"); len(line) > 0 && line[0] != '{' {
-			kept, copied = append(kept, sample[copied:from]...), to
-		}
-		from = to
 	}
-	if copied == 0 {
-		return sample
-	}
-	if kept = append(kept, sample[copied:]...); len(bytes.TrimSpace(kept)) == 0 {
+	if len(bytes.TrimSpace(kept)) == 0 {
 		return sample
 	}
 	return kept

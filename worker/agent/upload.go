@@ -32,7 +32,7 @@ func (a *Agent) upload(ctx context.Context, send *pb.Send) {
 const uploadChunk = 256 << 10
 
 func (a *Agent) copyOutput(stream grpc.ClientStreamingClient[pb.UploadRequest, pb.UploadResponse], send *pb.Send) *pb.Failure {
-	output, err := a.spool.Get(send.GetOutput())
+	output, err := a.spool.Open(send.GetOutput().GetJob(), send.GetOutput().GetId())
 	if err != nil {
 		return &pb.Failure{Message: err.Error(), ExitStatus: -1}
 	}

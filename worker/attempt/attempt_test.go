@@ -137,7 +137,7 @@ func (b *bench) done(o *pb.Outcome) *pb.OutputRef {
 
 func (b *bench) content(ref *pb.OutputRef) string {
 	b.Helper()
-	r, err := b.Spool.Get(ref)
+	r, err := b.Spool.Open(ref.GetJob(), ref.GetId())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -57,15 +57,6 @@ func (s *Spool) Open(job uint64, id string) (*Reader, error) {
 	return nil, err
 }
 
-// Get opens an output that the spool holds.
-func (s *Spool) Get(ref *pb.OutputRef) (io.ReadCloser, error) {
-	r, err := s.Open(ref.GetJob(), ref.GetId())
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
 func (s *Spool) holds(output *stored) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -158,7 +158,7 @@ func TestTheFolderIsRemoved(t *testing.T) {
 		t.Errorf("%d bytes are used by nothing", s.Used())
 	}
 	again := keep(t, s, 1, "again")
-	if r, err := s.Get(again); err != nil {
+	if r, err := s.Open(1, again.GetId()); err != nil {
 		t.Error(err)
 	} else {
 		r.Close()
@@ -221,7 +221,7 @@ func TestDropGivesRoomBack(t *testing.T) {
 	if s.Used() != 1 {
 		t.Errorf("used = %d; want the other job's output alone", s.Used())
 	}
-	if _, err := s.Get(second); err == nil {
+	if _, err := s.Open(second.GetJob(), second.GetId()); err == nil {
 		t.Error("a dropped output can still be read")
 	}
 	if got := read(t, s, other); got != "c" {

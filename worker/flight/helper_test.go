@@ -116,7 +116,7 @@ func fetched(t testing.TB, pool *dataplane.Pool, ref *pb.OutputRef) ([]byte, err
 // kept is all of an output as the spool has it.
 func (h *holder) kept(t testing.TB, ref *pb.OutputRef) []byte {
 	t.Helper()
-	r, err := h.Get(ref)
+	r, err := h.Open(ref.GetJob(), ref.GetId())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // MemFile is a temporary file that holds a batch's text: what Linux has in
-// memory. All of the text is held in memory too, whatever the overflow says. Its path stays the same for as long as it lives.
+// memory. All of the text is held in memory too, whatever the overflow says. Its
+// path stays the same for as long as it lives.
 type MemFile struct {
 	path string
 	text []byte

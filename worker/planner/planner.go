@@ -40,9 +40,10 @@ type Deps struct {
 	Roots *roots.Roots
 }
 
-// Plan makes the plan of a job, and marks the folder of its sink. An error that another try would meet again is a
-// *processor.Failure of class FATAL, in a sentence that says what to do; one
-// that a worker which sees other files may not meet is of class INPUT_GONE.
+// Plan makes the plan of a job, and marks the folder of its sink. An error that
+// another try would meet again is a *processor.Failure of class FATAL, in a
+// sentence that says what to do; one that a worker which sees other files may not
+// meet is of class INPUT_GONE.
 func Plan(ctx context.Context, job *pb.JobContext, deps Deps) (*pb.Plan, error) {
 	if deps.Queries == nil {
 		deps.Queries = sql.OpenPlanner

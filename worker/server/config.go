@@ -22,8 +22,8 @@ type Config struct {
 	// Join has addresses of members of the fleet, each HOST:PORT; at least one.
 	Join []string
 	// Listen is where outputs are served, HOST:PORT; when empty a free port of the
-	// address from which it reaches Join, or of Advertise
-	// where that is the machine's own, or else of all addresses.
+	// address from which it reaches Join, or of Advertise where that is the
+	// machine's own, or else of all addresses.
 	Listen string
 	// Advertise is what others are told to reach it at, HOST or HOST:PORT (where
 	// outputs are served); the address from which it reaches Join when empty.

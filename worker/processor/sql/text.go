@@ -22,8 +22,8 @@ const (
 )
 
 // inMemory is an instance that reads text from a file in memory, or on disk
-// where it is large. The table
-// `batch` is made for each batch: the text decides how it is read.
+// where it is large. The table `batch` is made for each batch: the text decides
+// how it is read.
 var inMemory = kind{text: true}
 
 // text runs the query over CSV or JSON text, which is gathered in one file.

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -210,7 +211,7 @@ func (g *Gossip) joiner() *joiner {
 		role: g.config.Role, targets: targets, resolve: g.config.Resolve, profile: g.profile, table: g.table,
 		trouble: g.trouble, log: g.log, answered: make(map[netip.AddrPort]time.Time),
 		call: g.call,
-		self: g.isSelf,
+		self: func(a netip.AddrPort) bool { return slices.Contains(g.own, a) },
 	}
 }
 
@@ -224,15 +225,6 @@ func (g *Gossip) call(a netip.AddrPort) error {
 	}
 	g.look() // before the joiner asks who is here
 	return nil
-}
-
-func (g *Gossip) isSelf(a netip.AddrPort) bool {
-	for _, own := range g.own {
-		if a == own {
-			return true
-		}
-	}
-	return false
 }
 
 // Members are all others that gossip knows, by name and incarnation; the dead

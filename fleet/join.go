@@ -88,7 +88,7 @@ func (j *joiner) round(ctx context.Context) time.Duration {
 	lives := j.table.standing()
 	company := slices.Contains(slices.Collect(maps.Values(lives)), true) || len(j.targets) == 0
 	missing := slices.ContainsFunc(found, func(a netip.AddrPort) bool { return j.missing(a, lives) })
-	if company && resolved && !missing && len(j.lost(nil)) == 0 {
+	if company && resolved && !missing && len(j.table.lost(j.role)) == 0 {
 		j.pause = 0
 		return jitter(j.profile.again)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hashicorp/memberlist"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -17,9 +18,9 @@ import (
 // gossip name.
 const (
 	metaFormat = 1
-	// MaxMetadata is how much a member can say of itself, in bytes encoded:
+	// maxMetadata is how much a member can say of itself, in bytes encoded:
 	// role, addresses, zone and version.
-	MaxMetadata = 512
+	maxMetadata = memberlist.MetaMaxSize
 	// MaxName is the longest name of a member, in bytes.
 	MaxName = 63
 	// MaxAddresses is how many addresses a member can have.
@@ -51,9 +52,9 @@ func encodeMeta(m Member) ([]byte, error) {
 	}
 	b = appendText(b, metaZone, m.Zone)
 	b = appendText(b, metaVersion, m.Version)
-	if len(b) > MaxMetadata {
+	if len(b) > maxMetadata {
 		return nil, fmt.Errorf("gossip can say %d bytes of a member, and its addresses, zone (%d bytes) and version (%d bytes) make %d: give fewer or shorter ones",
-			MaxMetadata, len(m.Zone), len(m.Version), len(b))
+			maxMetadata, len(m.Zone), len(m.Version), len(b))
 	}
 	return b, nil
 }

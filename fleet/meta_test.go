@@ -91,7 +91,7 @@ func FuzzMetadata(f *testing.F) {
 		}
 		written, err := encodeMeta(m)
 		if err != nil {
-			if len(b) <= MaxMetadata {
+			if len(b) <= maxMetadata {
 				t.Fatalf("%d bytes do not fit when written again: %v", len(b), err)
 			}
 			return

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -113,7 +114,7 @@ func checkProtocol(a *pb.Attach, own uint32, version string) error {
 		behind, ahead = ahead, behind
 	}
 	return api.Errorf(api.Invalid, "worker %s (version %s) speaks protocol %d, and its coordinator (version %s) protocol %d: upgrade the %s to the version of the %s",
-		a.GetWorker(), or(api.Clip(a.GetVersion(), maxVersion), "unknown"), theirs, or(version, "unknown"), own, behind, ahead)
+		a.GetWorker(), cmp.Or(api.Clip(a.GetVersion(), maxVersion), "unknown"), theirs, cmp.Or(version, "unknown"), own, behind, ahead)
 }
 
 func checkCapacity(a *pb.Attach) error {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,39 +122,30 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.Lease = or(c.Lease, 10*time.Second)
-	c.Heartbeat = or(c.Heartbeat, min(time.Second, c.Lease/3))
-	c.WorkerGone = or(c.WorkerGone, max(ledger.DefaultConfig().WorkerGone, 3*c.Lease))
-	c.DeadGone = or(c.DeadGone, min(ledger.DefaultConfig().DeadGone, c.WorkerGone))
-	c.ProbeTimeout = or(c.ProbeTimeout, time.Second)
-	c.QuarantineAfter = or(c.QuarantineAfter, ledger.DefaultConfig().QuarantineAfter)
-	c.QuarantineMin = or(c.QuarantineMin, ledger.DefaultConfig().QuarantineMin)
-	c.QuarantineMax = or(c.QuarantineMax, max(ledger.DefaultConfig().QuarantineMax, c.QuarantineMin))
-	c.KeepFor = or(c.KeepFor, time.Hour)
-	c.ShelfResult = or(c.ShelfResult, 1<<20)
-	c.ShelfBytes = or(c.ShelfBytes, max(64<<20, c.ShelfResult))
-	c.MaxJobs = or(c.MaxJobs, 10_000)
-	c.KeepJobs = or(c.KeepJobs, 1_000)
-	c.MaxSessions = or(c.MaxSessions, 10_000)
-	c.MaxWatchers = or(c.MaxWatchers, 10_000)
-	c.MaxReaders = or(c.MaxReaders, 256)
-	c.Inbox = or(c.Inbox, 4_096)
-	c.SessionQueue = or(c.SessionQueue, 100_000)
-	c.MaxMessage = or(c.MaxMessage, api.MaxMessageBytes)
-	c.SnapshotBytes = or(c.SnapshotBytes, 16<<20)
-	c.ResultWindow = or(c.ResultWindow, 16<<20)
-	c.ResultBuffer = or(c.ResultBuffer, 4<<20)
-	c.ResultAhead = or(c.ResultAhead, 32)
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, min(time.Second, c.Lease/3))
+	c.WorkerGone = cmp.Or(c.WorkerGone, max(ledger.DefaultConfig().WorkerGone, 3*c.Lease))
+	c.DeadGone = cmp.Or(c.DeadGone, min(ledger.DefaultConfig().DeadGone, c.WorkerGone))
+	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, time.Second)
+	c.QuarantineAfter = cmp.Or(c.QuarantineAfter, ledger.DefaultConfig().QuarantineAfter)
+	c.QuarantineMin = cmp.Or(c.QuarantineMin, ledger.DefaultConfig().QuarantineMin)
+	c.QuarantineMax = cmp.Or(c.QuarantineMax, max(ledger.DefaultConfig().QuarantineMax, c.QuarantineMin))
+	c.KeepFor = cmp.Or(c.KeepFor, time.Hour)
+	c.ShelfResult = cmp.Or(c.ShelfResult, 1<<20)
+	c.ShelfBytes = cmp.Or(c.ShelfBytes, max(64<<20, c.ShelfResult))
+	c.MaxJobs = cmp.Or(c.MaxJobs, 10_000)
+	c.KeepJobs = cmp.Or(c.KeepJobs, 1_000)
+	c.MaxSessions = cmp.Or(c.MaxSessions, 10_000)
+	c.MaxWatchers = cmp.Or(c.MaxWatchers, 10_000)
+	c.MaxReaders = cmp.Or(c.MaxReaders, 256)
+	c.Inbox = cmp.Or(c.Inbox, 4_096)
+	c.SessionQueue = cmp.Or(c.SessionQueue, 100_000)
+	c.MaxMessage = cmp.Or(c.MaxMessage, api.MaxMessageBytes)
+	c.SnapshotBytes = cmp.Or(c.SnapshotBytes, 16<<20)
+	c.ResultWindow = cmp.Or(c.ResultWindow, 16<<20)
+	c.ResultBuffer = cmp.Or(c.ResultBuffer, 4<<20)
+	c.ResultAhead = cmp.Or(c.ResultAhead, 32)
 	return c
-}
-
-// or is a setting, or its default where it is zero.
-func or[T comparable](set, otherwise T) T {
-	var zero T
-	if set == zero {
-		return otherwise
-	}
-	return set
 }
 
 // check tells all that is wrong with the settings at once.
@@ -222,7 +214,7 @@ func (c Config) ledger() ledger.Config {
 	l.WorkerGone, l.DeadGone = c.WorkerGone, c.DeadGone
 	l.QuarantineAfter, l.QuarantineMin, l.QuarantineMax = c.QuarantineAfter, c.QuarantineMin, c.QuarantineMax
 	l.Quotas, l.DefaultQuota, l.KeepFor = c.Quotas, c.DefaultQuota, c.KeepFor
-	l.TargetLease = or(c.TargetLease, l.TargetLease)
+	l.TargetLease = cmp.Or(c.TargetLease, l.TargetLease)
 	l.MinLease = min(l.MinLease, l.TargetLease)
 	l.MaxJobs, l.KeepJobs, l.MaxWorkers = c.MaxJobs, c.KeepJobs, c.MaxSessions
 	l.ResultWindow = c.ResultAhead

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -161,7 +162,7 @@ func (o *owner) jobEnded(e ledger.JobEnded) {
 	o.logger.Info(what, "job", j.name, "state", shown(told.GetState()),
 		"batches", told.GetStats().GetBatchesDone(), "retries", told.GetStats().GetRetries(),
 		"elapsed", told.GetStats().GetElapsed().AsDuration().Round(time.Millisecond),
-		"failure", or(told.GetFailure().GetMessage(), view.Remake))
+		"failure", cmp.Or(told.GetFailure().GetMessage(), view.Remake))
 	j.expires, j.rests = view.Expires, view.Kept && view.State == ledger.StateDone
 	j.ended(told)
 	o.shelve(e.Job)

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -8,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -179,7 +181,7 @@ func (o *owner) workerChanged(id ledger.WorkerID) {
 }
 
 // shown is a value of an enum in words.
-func shown(value protoreflect.Enum) string { return or(api.ShortName(value), "unknown") }
+func shown(value protoreflect.Enum) string { return cmp.Or(api.ShortName(value), "unknown") }
 
 // worker is how a worker is, for people.
 func (o *owner) worker(v ledger.WorkerView) *pb.Worker {
@@ -194,7 +196,7 @@ func (o *owner) worker(v ledger.WorkerView) *pb.Worker {
 		m.Slots, m.Incarnation = uint32(max(member.Slots, 0)), member.Incarnation
 	}
 	if v.State == ledger.StandingUnattached && k.member.Opinion == fleet.Alive {
-		m.Reason = or(m.Reason, "it has not attached: its log says why")
+		m.Reason = cmp.Or(m.Reason, "it has not attached: its log says why")
 	}
 	return m
 }
@@ -202,7 +204,7 @@ func (o *owner) worker(v ledger.WorkerView) *pb.Worker {
 // drainWorker tells a worker to leave.
 func (o *owner) drainWorker(e ledger.DrainWorker) {
 	if out := o.to(e.Worker, e.Session); out != nil {
-		out.Drain, out.DrainWithin = true, wire.Duration(e.Within)
+		out.Drain, out.DrainWithin = true, durationpb.New(e.Within)
 	}
 }
 

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/grpc"
@@ -111,7 +112,7 @@ func (s *jobService) ListJobs(ctx context.Context, r *pb.ListJobsRequest) (*pb.L
 	if r.GetLimit() > maxListed {
 		return nil, api.Errorf(api.Invalid, "the limit is %d; at most %d jobs are listed", r.GetLimit(), maxListed)
 	}
-	limit := int(or(r.GetLimit(), defaultListed))
+	limit := int(cmp.Or(r.GetLimit(), defaultListed))
 	return ask(ctx, s.c, func(o *owner, answer func(*pb.ListJobsResponse, error)) {
 		list := &pb.ListJobsResponse{}
 		for _, v := range o.ledger.Jobs(limit, o.now) {

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/millrace/millrace/api"
@@ -125,8 +123,8 @@ func AttachAnswer(e ledger.Attached, version string) *pb.Attached {
 		Version:   version,
 		Protocol:  api.Protocol,
 		Term:      uint64(e.Term),
-		Lease:     Duration(e.Lease),
-		Heartbeat: Duration(e.Heartbeat),
+		Lease:     durationpb.New(e.Lease),
+		Heartbeat: durationpb.New(e.Heartbeat),
 		Keep:      fences(e.Keep),
 		Drop:      fences(e.Drop),
 	}
@@ -141,6 +139,3 @@ func fences(list []ledger.Fence) []*pb.Fence {
 	}
 	return ms
 }
-
-// Duration is a duration as the contract has it.
-func Duration(d time.Duration) *durationpb.Duration { return durationpb.New(d) }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
 )
@@ -90,17 +92,12 @@ func ranges(list []ledger.Input) string {
 	said := make([]string, len(list))
 	for i, in := range list {
 		f := Fragment(in.Fragment)
-		said[i] = fmt.Sprintf("%s %d to %d", units[f.GetUnit()], in.From, in.To)
+		said[i] = fmt.Sprintf("%s %d to %d", cmp.Or(api.ShortName(f.GetUnit()), "bytes"), in.From, in.To)
 		if f.GetPath() != "" {
 			said[i] = f.GetPath() + ", " + said[i]
 		}
 	}
 	return strings.Join(said, "; ")
-}
-
-// units are what positions count.
-var units = map[pb.Unit]string{
-	pb.Unit_UNIT_UNSPECIFIED: "bytes", pb.Unit_UNIT_BYTES: "bytes", pb.Unit_UNIT_ROWS: "rows", pb.Unit_UNIT_RECORDS: "records",
 }
 
 // Remake is why lost parts of a kept result could not be made again.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, part := range parts {
 		go func() {
 			err := part.run()
-			cancel(fmt.Errorf("%s has ended: %w", part.name, errOr(err, errStopping)))
+			cancel(fmt.Errorf("%s has ended: %w", part.name, cmp.Or(err, errStopping)))
 			ended <- err
 		}()
 	}
@@ -56,14 +57,6 @@ func (s *Server) stopGRPC() {
 	hard := time.AfterFunc(stopWithin, s.grpc.Stop)
 	defer hard.Stop()
 	s.grpc.GracefulStop()
-}
-
-// errOr is err, or another one where it is nil.
-func errOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // besidesStop is an error, unless it only says that somebody was told to stop.

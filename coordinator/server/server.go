@@ -196,13 +196,10 @@ func hostOf(advertise string) string {
 	return advertise
 }
 
-// maxMember is how long a member's name may be, in bytes.
-const maxMember = 63
-
 // memberName is the name of the coordinator that is reached at an address.
 func memberName(addr string) string {
 	name := "coordinator-" + addr
-	return name[:min(len(name), maxMember)]
+	return name[:min(len(name), fleet.MaxName)]
 }
 
 // Addr is where clients and workers reach it, as it tells others: HOST:PORT.

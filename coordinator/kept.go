@@ -8,7 +8,6 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
-	"github.com/millrace/millrace/coordinator/relay"
 	"github.com/millrace/millrace/coordinator/shelf"
 	"github.com/millrace/millrace/coordinator/wire"
 )
@@ -179,8 +178,7 @@ func (k *keptReading) deliver(ctx context.Context, p keptPart) error {
 
 // report tells the ledger of an output that its worker says it can't read.
 func (k *keptReading) report(id ledger.OutputID, why error) {
-	var said *errUpload
-	if errors.As(why, &said) || errors.Is(why, relay.ErrSize) {
+	if unreadable(why) {
 		k.c.later(func(o *owner) { o.outputLost(k.job, id, why) })
 	}
 }

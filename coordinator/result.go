@@ -26,6 +26,13 @@ type errUpload struct{ failure *pb.Failure }
 // Error is what the worker said.
 func (e *errUpload) Error() string { return e.failure.GetMessage() }
 
+// unreadable says whether a transfer failed because its worker can't read the
+// output, as against one that broke off on its way.
+func unreadable(why error) bool {
+	var said *errUpload
+	return errors.As(why, &said) || errors.Is(why, relay.ErrSize)
+}
+
 // resultStream is the stream to a client that reads a result.
 type resultStream interface {
 	Send(*pb.ReadResultResponse) error
@@ -175,8 +182,7 @@ func (d *delivery) done() {
 func (d *delivery) again(ctx context.Context, id ledger.OutputID, why error) error {
 	d.abandon()
 	d.feed.drop()
-	var said *errUpload
-	if errors.As(why, &said) || errors.Is(why, relay.ErrSize) {
+	if unreadable(why) {
 		if err := d.c.post(ctx, func(o *owner) { o.outputLost(d.job, id, why) }); err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func evaluate(t *testing.T, expression string) constant.Value {
 }
 
 // settingOf finds what a package sets a name to: as a constant, as a field of a
-// composite literal, or by `or(c.Name, value)`.
+// composite literal, or by `cmp.Or(c.Name, value)`.
 func settingOf(t *testing.T, pkg, name string) constant.Value {
 	t.Helper()
 	folder, there := settingsFolders[pkg]
@@ -136,7 +136,7 @@ func settingAt(n ast.Node, name string) ast.Expr {
 			}
 		}
 	case *ast.CallExpr:
-		if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "or" && len(n.Args) == 2 {
+		if f := types.ExprString(n.Fun); (f == "or" || f == "cmp.Or") && len(n.Args) == 2 {
 			if field, ok := n.Args[0].(*ast.SelectorExpr); ok && field.Sel.Name == name {
 				return n.Args[1]
 			}

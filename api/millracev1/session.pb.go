@@ -55,6 +55,12 @@ const (
 	// An output of another batch that it reads could not be had; spends no
 	// attempt.
 	OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING OutcomeClass = 11
+	// The spool of this worker, or the disk that it lies on, has no room for the
+	// output, because other jobs hold it. Another worker may have room, or this
+	// one once results that are kept are removed; spends no attempt while that
+	// is so. Not for an output that an empty spool would not take either, nor
+	// for what passes the job's own limit.
+	OutcomeClass_OUTCOME_CLASS_NO_ROOM OutcomeClass = 12
 )
 
 // Enum value maps for OutcomeClass.
@@ -72,6 +78,7 @@ var (
 		9:  "OUTCOME_CLASS_RETURNED",
 		10: "OUTCOME_CLASS_CANCELLED",
 		11: "OUTCOME_CLASS_OUTPUT_MISSING",
+		12: "OUTCOME_CLASS_NO_ROOM",
 	}
 	OutcomeClass_value = map[string]int32{
 		"OUTCOME_CLASS_UNSPECIFIED":     0,
@@ -86,6 +93,7 @@ var (
 		"OUTCOME_CLASS_RETURNED":        9,
 		"OUTCOME_CLASS_CANCELLED":       10,
 		"OUTCOME_CLASS_OUTPUT_MISSING":  11,
+		"OUTCOME_CLASS_NO_ROOM":         12,
 	}
 )
 
@@ -2334,7 +2342,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12.\n" +
 	"\afailure\x18\x03 \x01(\v2\x14.millrace.v1.FailureR\afailure\"\x10\n" +
-	"\x0eUploadResponse*\xf8\x02\n" +
+	"\x0eUploadResponse*\x93\x03\n" +
 	"\fOutcomeClass\x12\x1d\n" +
 	"\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12OUTCOME_CLASS_DONE\x10\x01\x12!\n" +
@@ -2348,7 +2356,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x16OUTCOME_CLASS_RETURNED\x10\t\x12\x1b\n" +
 	"\x17OUTCOME_CLASS_CANCELLED\x10\n" +
 	"\x12 \n" +
-	"\x1cOUTCOME_CLASS_OUTPUT_MISSING\x10\v*\x81\x01\n" +
+	"\x1cOUTCOME_CLASS_OUTPUT_MISSING\x10\v\x12\x19\n" +
+	"\x15OUTCOME_CLASS_NO_ROOM\x10\f*\x81\x01\n" +
 	"\tLeaseKind\x12\x1a\n" +
 	"\x16LEASE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLEASE_KIND_PLAN\x10\x01\x12\x16\n" +

@@ -17,8 +17,9 @@ const resolveTimeout = 3 * time.Second
 // Resolver finds the addresses of a host.
 type Resolver func(ctx context.Context, host string) ([]netip.Addr, error)
 
-// resolve asks r, or the system when that is nil; an address stands for itself.
-func (r Resolver) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+// Resolve asks r, or the system when that is nil, for at most some seconds; an
+// address stands for itself.
+func (r Resolver) Resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil
 	}
@@ -98,11 +99,41 @@ func (r Resolver) advertisedHost(ctx context.Context, advertise, bind string, jo
 	return likeliest(own).String(), nil
 }
 
-// AdvertisedHosts is AdvertisedHost, and after it an address of the other family
-// of IP when bind is every address of the machine, of either family, and it has
-// one that others may reach: who speaks only one of them tries both.
-func AdvertisedHosts(ctx context.Context, advertise, bind string, join []string) ([]string, error) {
-	return Resolver(nil).advertisedHosts(ctx, advertise, bind, join, ownAddresses())
+// AdvertisedAddresses are where others reach a server that listens on bind
+// ("host:port", with the port that was chosen), each "host:port", the best first.
+// The host is AdvertisedHost, and after it an address of the other family of IP
+// when bind is every address of the machine, of either family, and it has one
+// that others may reach: who speaks only one of them tries both. The port is
+// that of advertise, unless it names none, or 0.
+func AdvertisedAddresses(ctx context.Context, advertise, bind string, join []string) ([]string, error) {
+	hosts, err := Resolver(nil).advertisedHosts(ctx, advertise, bind, join, ownAddresses())
+	if err != nil {
+		return nil, fmt.Errorf("find the address that others reach: %w", err)
+	}
+	port, err := advertisedPort(advertise, bind)
+	if err != nil {
+		return nil, fmt.Errorf("find the port that others reach: %w", err)
+	}
+	for i, host := range hosts {
+		hosts[i] = net.JoinHostPort(host, strconv.Itoa(int(port)))
+	}
+	return hosts, nil
+}
+
+func advertisedPort(advertise, bind string) (uint16, error) {
+	if _, port, err := splitAdvertise(advertise); err != nil || port > 0 {
+		return port, err
+	}
+	_, port, err := splitAddress(bind)
+	return port, err
+}
+
+// HostOf is the host of "host:port", or of "host".
+func HostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
 }
 
 func (r Resolver) advertisedHosts(ctx context.Context, advertise, bind string, join []string, own []netip.Addr) ([]string, error) {
@@ -132,7 +163,7 @@ func everyAddress(host string) bool {
 // reachedFrom is the address from which this machine reaches another: what the
 // kernel's routes say, without a packet.
 func (r Resolver) reachedFrom(ctx context.Context, t target) (netip.Addr, bool) {
-	found, _ := r.resolve(ctx, t.host)
+	found, _ := r.Resolve(ctx, t.host)
 	for _, a := range found {
 		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, t.port)))
 		if err != nil {
@@ -144,6 +175,9 @@ func (r Resolver) reachedFrom(ctx context.Context, t target) (netip.Addr, bool) 
 	}
 	return netip.Addr{}, false
 }
+
+// IsOwn says whether an address is one of this machine's, as far as it tells.
+func IsOwn(a netip.Addr) bool { return slices.Contains(ownAddresses(), a.Unmap()) }
 
 // ownAddresses are those of this machine, as far as it tells.
 func ownAddresses() (own []netip.Addr) {
@@ -187,7 +221,7 @@ func rank(a netip.Addr) int {
 // pick is the address of a host that goes with where is listened: of the same
 // family where that is known.
 func (r Resolver) pick(ctx context.Context, host string, bind netip.Addr) (netip.Addr, error) {
-	found, err := r.resolve(ctx, host)
+	found, err := r.Resolve(ctx, host)
 	if err != nil {
 		return netip.Addr{}, err
 	}

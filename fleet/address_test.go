@@ -102,8 +102,44 @@ func TestAdvertisedHostsAreOfBothFamilies(t *testing.T) {
 			t.Errorf("%q on %s to %v: %v, %v; want %s", c.advertise, c.bind, c.join, got, err, c.want)
 		}
 	}
-	if _, err := AdvertisedHosts(t.Context(), "", "nowhere", nil); err == nil {
-		t.Error("no address is one")
+}
+
+// The port is the one that was told, unless that is to be chosen: then it is the
+// one that is listened on.
+func TestAdvertisedAddresses(t *testing.T) {
+	for _, c := range []struct{ advertise, bind, want string }{
+		{"example.org", "[::]:70", "example.org:70"},
+		{"example.org:443", "[::]:70", "example.org:443"},
+		{"example.org:0", "[::]:70", "example.org:70"},
+		{"fd00::1", "[::]:70", "[fd00::1]:70"},
+		{"[fd00::1]:443", "[::]:70", "[fd00::1]:443"},
+		{"", "127.0.0.5:70", "127.0.0.5:70"},
+	} {
+		got, err := AdvertisedAddresses(t.Context(), c.advertise, c.bind, nil)
+		if err != nil || len(got) != 1 || got[0] != c.want {
+			t.Errorf("%q on %s is told as %v, %v", c.advertise, c.bind, got, err)
+		}
+	}
+	for _, c := range [][2]string{{"", "nowhere"}, {"example.org:https", ":70"}, {":443", ":70"}} {
+		if got, err := AdvertisedAddresses(t.Context(), c[0], c[1], nil); err == nil {
+			t.Errorf("%q is told as %v", c, got)
+		}
+	}
+}
+
+// Who listens on all addresses is told at one of each family that there is.
+func TestAdvertisedAddressesOfThisMachine(t *testing.T) {
+	for listen, most := range map[string]int{"[::]:7": 2, "0.0.0.0:7": 1, "127.0.0.1:7": 1, "[::1]:7": 1} {
+		got, err := AdvertisedAddresses(t.Context(), "", listen, []string{"192.0.2.77:7401"})
+		if err != nil || len(got) < 1 || len(got) > most {
+			t.Errorf("on %s it is reached at %q, %v", listen, got, err)
+		}
+		for _, address := range got {
+			a, err := netip.ParseAddrPort(address)
+			if err != nil || a.Addr().IsUnspecified() || a.Port() != 7 {
+				t.Errorf("on %s it is reached at %q", listen, got)
+			}
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 func (j *joiner) find(ctx context.Context) (found []netip.AddrPort, resolved bool) {
 	resolved = true
 	for _, t := range j.targets {
-		addrs, err := j.resolve.resolve(ctx, t.host)
+		addrs, err := j.resolve.Resolve(ctx, t.host)
 		if err != nil || len(addrs) == 0 {
 			resolved = false
 			j.trouble.say(j.log, "cannot resolve a member to join", "host", fmt.Sprintf("%s: %v", t.host, err))

@@ -155,45 +155,20 @@ func (s *Server) bind() error {
 // join makes it a member of the fleet that is reached where it listens.
 func (s *Server) join(listen string) error {
 	ctx := context.Background()
-	hosts, err := fleet.AdvertisedHosts(ctx, s.config.Advertise, listen, nil)
+	addresses, err := fleet.AdvertisedAddresses(ctx, s.config.Advertise, listen, nil)
 	if err != nil {
-		return fmt.Errorf("find the address that others reach: %w", err)
-	}
-	addresses := make([]string, len(hosts))
-	for i, host := range hosts {
-		addresses[i] = advertised(s.config.Advertise, host, listen)
+		return err
 	}
 	s.addr = addresses[0]
 	s.gossip, err = fleet.Start(ctx, fleet.Config{
 		Name: memberName(s.addr), Incarnation: uint64(time.Now().UnixNano()), Role: fleet.Coordinator,
-		Bind: s.config.Gossip, Advertise: hostOf(s.config.Advertise), KeyFile: s.config.GossipKeyFile, Profile: s.config.GossipProfile,
+		Bind: s.config.Gossip, Advertise: fleet.HostOf(s.config.Advertise), KeyFile: s.config.GossipKeyFile, Profile: s.config.GossipProfile,
 		Addresses: addresses, Version: s.config.Version, Logger: s.config.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
 	return nil
-}
-
-// advertised is the address that others are told: the host that they reach, and
-// the port that they were told, or that is listened on.
-func advertised(advertise, host, listen string) string {
-	if _, port, err := net.SplitHostPort(advertise); err == nil {
-		return net.JoinHostPort(host, port)
-	}
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		panic("server: a listener without a port: " + listen)
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// hostOf is the host of HOST or HOST:PORT.
-func hostOf(advertise string) string {
-	if host, _, err := net.SplitHostPort(advertise); err == nil {
-		return host
-	}
-	return advertise
 }
 
 // memberName is the name of the coordinator that is reached at an address.

@@ -212,19 +212,6 @@ func TestWhatIsRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-func TestAdvertisedAddress(t *testing.T) {
-	for _, c := range []struct{ advertise, host, listen, want string }{
-		{"", "10.0.0.1", "[::]:70", "10.0.0.1:70"},
-		{"example.org", "example.org", "[::]:70", "example.org:70"},
-		{"example.org:443", "example.org", "[::]:70", "example.org:443"},
-		{"fd00::1", "fd00::1", "[::]:70", "[fd00::1]:70"},
-	} {
-		if got := advertised(c.advertise, c.host, c.listen); got != c.want {
-			t.Errorf("%q for %q on %s is told as %s", c.advertise, c.host, c.listen, got)
-		}
-	}
-}
-
 // certificates are those of a small cluster, one for each role.
 func certificates(t *testing.T) (of func(identity.Role) identity.Files) {
 	t.Helper()

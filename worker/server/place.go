@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/fleet"
@@ -24,7 +23,7 @@ func (c Config) place(ctx context.Context) (Config, error) {
 		c.Listen = net.JoinHostPort(host, "0")
 	}
 	if c.Gossip == "" {
-		c.Gossip = net.JoinHostPort(hostOf(c.Listen), "0")
+		c.Gossip = net.JoinHostPort(fleet.HostOf(c.Listen), "0")
 	}
 	err := c.exposed()
 	if err != nil && !told && !c.resolves(ctx) {
@@ -41,8 +40,8 @@ func (c Config) host(ctx context.Context) (string, error) {
 	if c.Advertise == "" {
 		return fleet.AdvertisedHost(ctx, "", ":0", c.Join)
 	}
-	told, err := netip.ParseAddr(hostOf(c.Advertise))
-	if err == nil && (told.IsLoopback() || slices.Contains(ownAddresses(), told.Unmap())) {
+	told, err := netip.ParseAddr(fleet.HostOf(c.Advertise))
+	if err == nil && (told.IsLoopback() || fleet.IsOwn(told)) {
 		return told.String(), nil
 	}
 	return "", nil
@@ -61,62 +60,10 @@ func (c Config) exposed() error {
 
 // resolves says whether an address of any member to join is known.
 func (c Config) resolves(ctx context.Context) bool {
-	resolve := c.Resolve
-	if resolve == nil {
-		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
 	for _, member := range c.Join {
-		if found, err := resolve(ctx, hostOf(member)); err == nil && len(found) > 0 {
+		if found, err := c.Resolve.Resolve(ctx, fleet.HostOf(member)); err == nil && len(found) > 0 {
 			return true
 		}
 	}
 	return false
-}
-
-// addresses are where others reach what listens at an address, the best first.
-func (c Config) addresses(ctx context.Context, listen string) ([]string, error) {
-	hosts, err := fleet.AdvertisedHosts(ctx, c.Advertise, listen, c.Join)
-	if err != nil {
-		return nil, fmt.Errorf("find the address that others reach: %w", err)
-	}
-	var all []string
-	for _, host := range hosts {
-		all = append(all, advertised(c.Advertise, host, listen))
-	}
-	return all, nil
-}
-
-// ownAddresses are those of this machine, as far as it tells.
-func ownAddresses() []netip.Addr {
-	var own []netip.Addr
-	told, _ := net.InterfaceAddrs()
-	for _, address := range told {
-		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
-			own = append(own, prefix.Addr().Unmap())
-		}
-	}
-	return own
-}
-
-// advertised is the address that others are told: the host that they reach, and
-// the port that they were told, or that is listened on.
-func advertised(advertise, host, listen string) string {
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		panic("server: a listener without a port: " + listen)
-	}
-	if _, told, err := net.SplitHostPort(advertise); err == nil && told != "0" && told != "" {
-		port = told
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// hostOf is the host of HOST or HOST:PORT.
-func hostOf(address string) string {
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		return host
-	}
-	return address
 }

@@ -80,7 +80,7 @@ func (s *Server) bind(ctx context.Context) (err error) {
 	if s.listener, err = net.Listen("tcp", s.config.Listen); err != nil {
 		return fmt.Errorf("listen for those who fetch outputs: %w", err)
 	}
-	if s.addrs, err = s.config.addresses(ctx, s.listener.Addr().String()); err != nil {
+	if s.addrs, err = fleet.AdvertisedAddresses(ctx, s.config.Advertise, s.listener.Addr().String(), s.config.Join); err != nil {
 		return err
 	}
 	if err := s.join(ctx); err != nil {
@@ -94,7 +94,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	c := &s.config
 	s.gossip, err = fleet.Start(ctx, fleet.Config{
 		Name: c.Name, Incarnation: s.incarnation, Role: fleet.Worker,
-		Bind: c.Gossip, Advertise: hostOf(c.Advertise), Join: c.Join, KeyFile: c.GossipKeyFile, Profile: c.GossipProfile,
+		Bind: c.Gossip, Advertise: fleet.HostOf(c.Advertise), Join: c.Join, KeyFile: c.GossipKeyFile, Profile: c.GossipProfile,
 		Addresses: s.addrs, Slots: c.Slots, Zone: c.Zone, Version: c.Version, Resolve: c.Resolve, Logger: c.Logger,
 	})
 	return err

@@ -400,26 +400,6 @@ func TestAdvertiseAlone(t *testing.T) {
 	}
 }
 
-// Who listens on all addresses is told at one of each family that there is.
-func TestBothFamilies(t *testing.T) {
-	c := Config{Join: []string{"192.0.2.77:7401"}}
-	for listen, most := range map[string]int{"[::]:7": 2, "0.0.0.0:7": 1, "127.0.0.1:7": 1, "[::1]:7": 1} {
-		got, err := c.addresses(t.Context(), listen)
-		if err != nil || len(got) < 1 || len(got) > most {
-			t.Errorf("on %s it is reached at %q, %v", listen, got, err)
-		}
-		for _, address := range got {
-			a, err := netip.ParseAddrPort(address)
-			if err != nil || a.Addr().IsUnspecified() || a.Port() != 7 {
-				t.Errorf("on %s it is reached at %q", listen, got)
-			}
-		}
-	}
-	if got, err := (Config{Join: c.Join, Advertise: "w1.example"}).addresses(t.Context(), "[::]:7"); err != nil || len(got) != 1 || got[0] != "w1.example:7" {
-		t.Errorf("it is reached at %q, %v", got, err)
-	}
-}
-
 func TestNamesAreInvented(t *testing.T) {
 	a, b := inventedName(), inventedName()
 	if a == b || len(a) > maxZone || strings.ContainsFunc(a, unfit) {

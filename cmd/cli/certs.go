@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/api"
+	"github.com/millrace/millrace/cmd/cli/settings"
 	"github.com/millrace/millrace/fleet"
 	"github.com/millrace/millrace/identity"
 )
@@ -23,13 +23,10 @@ const (
 	authorityValidity = 10 * defaultValidity
 )
 
-// roles are what a certificate may be for.
-var roles = []string{string(identity.Coordinator), string(identity.Worker), string(identity.Client), string(identity.Operator)}
-
 // certsOptions are the flags of `certs`.
 type certsOptions struct {
 	name  string
-	roles []string
+	roles []identity.Role
 	hosts []string
 	valid time.Duration
 }
@@ -59,28 +56,37 @@ its name is the common name (CN).`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.name, "name", "", "make one certificate with this `name`")
-	flags.StringArrayVar(&o.roles, "role", nil, "what it is for, any number of: "+strings.Join(roles, ", "))
+	flags.Var(&value{kind: "name", parse: o.addRole}, "role", "what it is for, any number of: "+strings.Join(roleNames(), ", "))
 	flags.StringArrayVar(&o.hosts, "host", nil, "a host's name or `address` to have in it too, for clients that look at it")
 	flags.Var(&value{kind: "time", parse: func(s string) (err error) {
-		o.valid, err = api.ParseDuration(s)
-		if err == nil && o.valid <= 0 {
-			err = errors.New("give more than nothing")
-		}
+		o.valid, err = settings.Time(time.Second)(s)
 		return err
 	}}, "valid", "make certificates valid for so long (365d)")
-	complete(cmd, "role", roles...)
+	complete(cmd, "role", roleNames()...)
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.certs(args[0], o) }
 	return cmd
+}
+
+// roleNames are what a certificate may be for.
+func roleNames() []string {
+	var names []string
+	for _, role := range identity.Roles() {
+		names = append(names, string(role))
+	}
+	return names
+}
+
+func (o *certsOptions) addRole(name string) error {
+	if !slices.Contains(roleNames(), name) {
+		return fmt.Errorf("it is not one of %s", strings.Join(roleNames(), ", "))
+	}
+	o.roles = append(o.roles, identity.Role(name))
+	return nil
 }
 
 func (o *certsOptions) check() error {
 	if (o.name == "") != (len(o.roles) == 0) {
 		return usage("--name and --role go together: a certificate's name, and what it is for")
-	}
-	for _, role := range o.roles {
-		if !slices.Contains(roles, role) {
-			return usage("--role %s: one of %s", role, strings.Join(roles, ", "))
-		}
 	}
 	return nil
 }
@@ -103,8 +109,8 @@ func (a *app) certs(folder string, o *certsOptions) error {
 	if o.name != "" {
 		m.certificate(o.name, o.roles...)
 	} else {
-		for _, role := range roles {
-			m.certificate(role, role)
+		for _, role := range identity.Roles() {
+			m.certificate(string(role), role)
 		}
 		m.gossipKey()
 	}
@@ -144,23 +150,19 @@ func (m *maker) authority() {
 	}
 }
 
-func (m *maker) certificate(name string, roles ...string) {
+func (m *maker) certificate(name string, roles ...identity.Role) {
 	if !m.missing(name + ".crt") {
 		return
 	}
-	each := make([]identity.Role, len(roles))
-	for i, role := range roles {
-		each[i] = identity.Role(role)
-	}
-	_, m.err = identity.Issue(m.folder, name, each, m.hosts(name, each), m.options.valid)
+	_, m.err = identity.Issue(m.folder, name, roles, m.hosts(name, roles), m.options.valid)
 	m.made = append(m.made, name+".crt", name+".key")
 }
 
 // hosts are the names that a server's certificate has, for clients that look at
 // them, as ours do not: its own, by which it can be called anywhere, and this
 // machine's.
-func (m *maker) hosts(name string, each []identity.Role) []string {
-	if !slices.Contains(each, identity.Coordinator) && !slices.Contains(each, identity.Worker) {
+func (m *maker) hosts(name string, roles []identity.Role) []string {
+	if !slices.Contains(roles, identity.Coordinator) && !slices.Contains(roles, identity.Worker) {
 		return m.options.hosts
 	}
 	hosts := append(slices.Clone(m.options.hosts), name, "localhost", "127.0.0.1", "::1")

@@ -152,8 +152,8 @@ func writeSettings(to io.Writer, list []settings.Setting) error {
 	return w.Flush()
 }
 
-// notSettings are names in the environment that programs of ours have, and that
-// are no settings: what a program that runs in a job is told.
+// notSettings are names in the environment that are ours and no settings: the
+// config file's, and what a program that runs in a job is told.
 var notSettings = []string{
 	"CONFIG", "JOB", "STAGE", "BATCH", "ATTEMPT", "POSITION", "FILE", "RUN",
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/shlex"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -219,7 +218,7 @@ func commandLine(c *pb.CommandStep) string {
 	words := make([]string, len(c.GetArgv()))
 	for i, word := range c.GetArgv() {
 		words[i] = word
-		if split, err := shlex.Split(word); err != nil || len(split) != 1 || split[0] != word {
+		if split, err := api.SplitCommand(word); err != nil || len(split) != 1 || split[0] != word {
 			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}

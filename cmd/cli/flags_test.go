@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +216,31 @@ func TestNumbersForPeople(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// A time that can't be is refused, not taken for the default.
+func TestTimesBelowNothing(t *testing.T) {
+	w := place(t, books)
+	for _, args := range [][]string{
+		{"drain", "--within", "-5s", "w1"},
+		{"submit", "--keep", "-5s", "--command", "wc", "books"},
+		{"certs", "pki", "--valid", "0s"},
+		{"worker", "--drain-within", "-5s"},
+	} {
+		w.want(w.run("", args...), 2, "", "too short")
+	}
+}
+
+// A program is told so that it can be typed again.
+func TestCommandLineIsTyped(t *testing.T) {
+	for _, argv := range [][]string{
+		{"wc", "-w"}, {"grep", "a b", ""}, {"sed", `s/'/"/`}, {"awk", `{print "$1\n"}`}, {"echo", "#1", "a\nb", `\`},
+	} {
+		line := commandLine(&pb.CommandStep{Argv: argv})
+		if words, err := api.SplitCommand(line); err != nil || !slices.Equal(words, argv) {
+			t.Errorf("%q is told as %s, which is %q (%v)", argv, line, words, err)
 		}
 	}
 }

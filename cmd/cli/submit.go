@@ -108,7 +108,7 @@ func addSubmitFlags(cmd *cobra.Command) *submitOptions {
 	f.StringVar(&o.key, "key", "", "a `text` of your own, so that submitting again makes no second job")
 	f.Text(&o.user, "user", "name", "the login's", "who submits, where no certificate says so")
 	f.VarP(&value{kind: "time", parse: func(s string) error {
-		keep, err := api.ParseDuration(s)
+		keep, err := settings.Time(0)(s)
 		o.keep = &keep
 		return err
 	}}, "keep", "", "keep the job and its result this long after its end (as the coordinator says, 1h); 0 to read the result once, while the job runs")

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/shlex"
 	"golang.org/x/term"
 
+	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 )
 
@@ -79,7 +79,7 @@ func tellShellSigns(to io.Writer, spec *pb.JobSpec) {
 		if stage.GetCommand() == "" || stage.GetCommandOptions().GetShell() {
 			continue
 		}
-		words, _ := shlex.Split(stage.GetCommand())
+		words, _ := api.SplitCommand(stage.GetCommand())
 		for _, word := range words {
 			if slices.Contains(shellSigns, word) {
 				fmt.Fprintf(to, "millrace: %q in the command is an argument like any other: did you mean --shell?\n", word)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/cmd/cli/settings"
 )
 
 func (a *app) workersCommand() *cobra.Command {
@@ -189,7 +189,7 @@ its beginning. Those that are meant are listed, as they are now.`,
 			return l.Drain(ctx, who, within)
 		})
 	cmd.Flags().Var(&value{kind: "time", parse: func(s string) (err error) {
-		within, err = api.ParseDuration(s)
+		within, err = settings.Time(0)(s)
 		return err
 	}}, "within", "give running batches so long (30s)")
 	return cmd

@@ -68,13 +68,18 @@ func (f Flags) Choice(to *string, name, otherwise, usage string, words ...string
 
 // Duration adds a setting that is a time, from least on.
 func (f Flags) Duration(to *time.Duration, name, otherwise string, least time.Duration, usage string) {
-	add(f, to, name, "time", otherwise, usage, func(s string) (time.Duration, error) {
+	add(f, to, name, "time", otherwise, usage, Time(least), showTime(otherwise))
+}
+
+// Time reads times from least on.
+func Time(least time.Duration) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
 		d, err := api.ParseDuration(s)
 		if err == nil && d < least {
 			err = fmt.Errorf("%s is too short: at least %s", s, api.FormatDuration(least))
 		}
 		return d, err
-	}, showTime(otherwise))
+	}
 }
 
 // showTime writes a time as the job file does. Nothing is shown for a default

@@ -2,7 +2,7 @@ package source
 
 import (
 	"bufio"
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
+	"github.com/apache/thrift/lib/go/thrift"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
@@ -133,115 +134,37 @@ type pageHeader struct {
 	hasCRC bool
 }
 
-// Types of Thrift's compact protocol, in which a header is written.
-const (
-	thriftTrue, thriftFalse = 1, 2
-	thriftByte              = 3
-	thriftI16, thriftI64    = 4, 6
-	thriftI32               = 5
-	thriftDouble            = 7
-	thriftBinary            = 8
-	thriftList, thriftSet   = 9, 10
-	thriftMap               = 11
-	thriftStruct            = 12
-)
-
-// maxThriftDepth bounds nested values: headers have no more than a few.
-const maxThriftDepth = 16
+// headerLimits bounds a header, whose statistics may be long, as Arrow's own
+// reader does.
+var headerLimits = &thrift.TConfiguration{MaxMessageSize: 16 << 20}
 
 var errPageHeader = errors.New("its header can't be read")
 
 // readPageHeader reads a header, and nothing behind it.
 func readPageHeader(r *bufio.Reader) (h pageHeader, err error) {
 	const sizeField, crcField = 3, 4
-	err = thriftFields(r, func(id int64, kind byte) error {
-		if kind != thriftI32 || id != sizeField && id != crcField {
-			return skipThrift(r, kind, 0)
+	ctx := context.Background() // of a read of a few bytes
+	in := thrift.NewTCompactProtocolConf(&thrift.StreamTransport{Reader: r}, headerLimits)
+	for {
+		_, kind, id, err := in.ReadFieldBegin(ctx)
+		switch {
+		case err != nil:
+			return h, err
+		case kind == thrift.STOP && h.size < 0:
+			return h, errPageHeader
+		case kind == thrift.STOP:
+			return h, nil
+		case kind == thrift.I32 && id == sizeField:
+			h.size, err = in.ReadI32(ctx)
+		case kind == thrift.I32 && id == crcField:
+			var crc int32
+			crc, err = in.ReadI32(ctx)
+			h.crc, h.hasCRC = uint32(crc), true
+		default:
+			err = in.Skip(ctx, kind)
 		}
-		v, err := binary.ReadVarint(r)
-		if id == sizeField {
-			h.size = int32(v)
-		} else {
-			h.crc, h.hasCRC = uint32(int32(v)), true
-		}
-		return err
-	})
-	if err == nil && h.size < 0 {
-		err = errPageHeader
-	}
-	return h, err
-}
-
-// thriftFields visits the fields of a struct.
-func thriftFields(r *bufio.Reader, visit func(id int64, kind byte) error) error {
-	for id := int64(0); ; {
-		b, err := r.ReadByte()
 		if err != nil {
-			return err
-		}
-		if b == 0 {
-			return nil
-		}
-		if delta := b >> 4; delta > 0 {
-			id += int64(delta)
-		} else if id, err = binary.ReadVarint(r); err != nil {
-			return err
-		}
-		if err := visit(id, b&0xf); err != nil {
-			return err
+			return h, err
 		}
 	}
-}
-
-// skipThrift passes over the value of a field.
-func skipThrift(r *bufio.Reader, kind byte, depth int) error {
-	if depth > maxThriftDepth {
-		return errPageHeader
-	}
-	var err error
-	switch kind {
-	case thriftTrue, thriftFalse: // the type is the value
-	case thriftByte:
-		_, err = r.Discard(1)
-	case thriftI16, thriftI32, thriftI64:
-		_, err = binary.ReadUvarint(r)
-	case thriftDouble:
-		_, err = r.Discard(8)
-	case thriftBinary:
-		var n uint64
-		if n, err = binary.ReadUvarint(r); err == nil {
-			_, err = io.CopyN(io.Discard, r, int64(n&(1<<40-1)))
-		}
-	case thriftList, thriftSet:
-		err = skipList(r, depth)
-	case thriftStruct:
-		err = thriftFields(r, func(_ int64, kind byte) error { return skipThrift(r, kind, depth+1) })
-	case thriftMap: // no header has any
-		err = errPageHeader
-	default:
-		err = errPageHeader
-	}
-	return err
-}
-
-func skipList(r *bufio.Reader, depth int) error {
-	b, err := r.ReadByte()
-	if err != nil {
-		return err
-	}
-	n, kind := uint64(b>>4), b&0xf
-	if n == 15 {
-		if n, err = binary.ReadUvarint(r); err != nil {
-			return err
-		}
-	}
-	if kind == thriftTrue || kind == thriftFalse {
-		kind = thriftByte // in a list they take a byte each
-	}
-	for range n {
-		if err := skipThrift(r, kind, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
 }

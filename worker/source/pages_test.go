@@ -47,7 +47,7 @@ func TestChecksumsOfPages(t *testing.T) {
 
 // page is a page with its header, and its checksum where it has one.
 func page(data string, checksum bool) []byte {
-	field := func(id byte, v int64) []byte { return binary.AppendVarint([]byte{id<<4 | thriftI32}, v) }
+	field := func(id byte, v int64) []byte { return binary.AppendVarint([]byte{id<<4 | 5}, v) }
 	h := slices.Concat(field(1, 0), field(1, int64(len(data))), field(1, int64(len(data))))
 	if checksum {
 		h = append(h, field(1, int64(int32(crc32.ChecksumIEEE([]byte(data)))))...)

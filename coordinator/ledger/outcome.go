@@ -22,6 +22,7 @@ func (l *Ledger) outcomeReported(e *OutcomeReported) {
 
 // finish takes the outcome of a live lease.
 func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
+	w.served = 0
 	switch o.Class {
 	case OutcomeReturned, OutcomeCancelled, OutcomeUnspecified:
 		l.emit(Ack{w.id, w.session, o.Fence})
@@ -31,6 +32,7 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 	case OutcomeDone, OutcomeDoneWithSkips:
 		b.owed = true
 		w.done++
+		w.served = l.steps
 		l.done(w, b, o)
 		if b.phase == batchReported {
 			l.cleared(w, b.work)

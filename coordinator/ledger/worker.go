@@ -33,6 +33,7 @@ type worker struct {
 	refunding   int // refunds proposed and not committed
 	done        int64
 	failed      int64
+	served      uint64 // the step in which its last outcome was taken; 0 if that was not done
 
 	credit  int64 // leases that it is ready to take
 	room    int64 // bytes of input that it is ready to take
@@ -112,7 +113,9 @@ func (w *worker) hungerOf() hunger {
 	return prefetch
 }
 
-// seat puts a worker into the lists where it belongs now.
+// seat puts a worker into the lists where it belongs now. Of those with nothing
+// to do who did something last comes first: it is awake, and its caches are
+// warm. The others take turns.
 func (l *Ledger) seat(w *worker) {
 	if w.class == nil {
 		return
@@ -120,7 +123,12 @@ func (l *Ledger) seat(w *worker) {
 	if h := w.hungerOf(); h == sated {
 		w.hungry.leave()
 	} else if in := &w.class.hungry[h]; w.hungry.in != in {
-		in.push(&w.hungry)
+		w.hungry.leave()
+		after := in.tail
+		if h == idle && after != nil && w.served > in.head.val.served {
+			after = nil
+		}
+		in.pushAfter(&w.hungry, after)
 	}
 	if w.attached && w.leases.n > w.slots {
 		if w.over.in == nil {

@@ -6,34 +6,31 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"os"
+	"io/fs"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// settingsFolders are where the packages lie that docs/settings.md names.
-var settingsFolders = map[string]string{
-	"api": "api", "cli": "cmd/cli", "embedded": "cmd/cli/embedded",
-	"coordinator": "coordinator", "ledger": "coordinator/ledger", "wire": "coordinator/wire",
-	"session": "worker/session", "agent": "worker/agent", "attempt": "worker/attempt",
-	"planner": "worker/planner", "source": "worker/source", "sorted": "worker/exchange/sorted",
-	"fleet": "fleet", "identity": "identity", "dataplane": "api/dataplane", "flight": "worker/flight",
-	"command": "worker/processor/command", "function": "worker/processor/function",
-}
-
 // Every figure of docs/settings.md is that of the code.
 func TestDocsSettings(t *testing.T) {
-	row := regexp.MustCompile(`(?m)^\| [^|]+ \| ([^|]+) \| ([^|]*)\|$`)
-	name := regexp.MustCompile("`([a-z]+)\\.([A-Za-z]+)`")
+	code := readCode(t)
 	known := 0
-	for _, found := range row.FindAllStringSubmatch(page(t, docs+"settings.md"), -1) {
-		for _, n := range name.FindAllStringSubmatch(found[2], -1) {
+	for line := range strings.Lines(page(t, docs+"settings.md")) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		if len(cells) != 3 {
+			continue // no row of a table of limits
+		}
+		for name := range strings.FieldsFuncSeq(cells[2], func(r rune) bool { return strings.ContainsRune("`, |", r) }) {
+			if !strings.Contains(name, ".") {
+				continue // a flag
+			}
 			known++
-			said, is := quantity(t, found[1]), settingOf(t, n[1], n[2])
-			if said == nil || is == nil || !constant.Compare(said, token.EQL, is) {
-				t.Errorf("%s.%s: the table says %s (%v), the code %v", n[1], n[2], found[1], said, is)
+			expr, err := parser.ParseExpr(figure.Replace(cells[1]))
+			said, is := code.of("time", expr), code.value(name)
+			if err != nil || said == nil || is == nil || !constant.Compare(said, token.EQL, is) {
+				t.Errorf("%s: the table says %s (%v), the code %v", name, cells[1], said, is)
 			}
 		}
 	}
@@ -42,105 +39,127 @@ func TestDocsSettings(t *testing.T) {
 	}
 }
 
-// units are what a figure of the table may be followed by.
-var units = map[string]string{
-	"": "1", "ms": "1000000", "s": "1000000000", "min": "60000000000", "h": "3600000000000", "d": "86400000000000",
-	"KiB": "1024", "MiB": "1048576", "GiB": "1073741824", "%": "0.01",
-}
+// figure turns a figure of the table with its unit into an expression.
+var figure = strings.NewReplacer(",", "", " %", " * 0.01", " ", " * ")
 
-// quantity reads a figure with its unit, in bytes or nanoseconds.
-func quantity(t *testing.T, text string) constant.Value {
+// units are what a figure may be followed by, and what the code writes for it.
+const units = `package time
+const (
+	Millisecond, Second, Minute, Hour = 1e6, 1e9, 60 * Second, 60 * Minute
+	ms, s, min, h, d = Millisecond, Second, Minute, Hour, 24 * Hour
+	KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
+)`
+
+// codeValues are the expressions that the code gives to a name, by
+// `package.name`: of a constant, a field of a composite literal, or
+// `cmp.Or(c.name, value)`.
+type codeValues map[string][]ast.Expr
+
+// readCode reads all of the code but tests.
+func readCode(t *testing.T) codeValues {
 	t.Helper()
-	figure, unit, _ := strings.Cut(strings.TrimSpace(text), " ")
-	if units[unit] == "" {
-		t.Errorf("%q has a unit that is not known", text)
+	code := codeValues{}
+	code.parse(t, "units", units)
+	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		code.parse(t, path, nil)
 		return nil
-	}
-	return evaluate(t, strings.ReplaceAll(figure, ",", "")+" * "+units[unit])
-}
-
-// evaluate is the value of a constant expression.
-func evaluate(t *testing.T, expression string) constant.Value {
-	t.Helper()
-	for unit, nanos := range map[string]string{
-		"time.Millisecond": "1000000", "time.Second": "1000000000", "time.Minute": "60000000000", "time.Hour": "3600000000000",
-	} {
-		expression = strings.ReplaceAll(expression, unit, nanos)
-	}
-	value, err := types.Eval(token.NewFileSet(), nil, token.NoPos, expression)
+	})
 	if err != nil {
-		t.Errorf("%s: %v", expression, err)
-		return nil
+		t.Fatal(err)
 	}
-	return value.Value
+	return code
 }
 
-// settingOf finds what a package sets a name to: as a constant, as a field of a
-// composite literal, or by `cmp.Or(c.Name, value)`.
-func settingOf(t *testing.T, pkg, name string) constant.Value {
+func (c codeValues) parse(t *testing.T, path string, text any) {
 	t.Helper()
-	folder, there := settingsFolders[pkg]
-	if !there {
-		t.Errorf("the table names a package %s", pkg)
-		return nil
+	file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
 	}
-	paths, _ := filepath.Glob(filepath.Join("../..", folder, "*.go"))
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
+	ast.Inspect(file, func(n ast.Node) bool {
+		c.read(file.Name.Name, n)
+		return true
+	})
+}
+
+func (c codeValues) read(pkg string, n ast.Node) {
+	switch n := n.(type) {
+	case *ast.ValueSpec:
+		for i, value := range n.Values {
+			c.add(pkg, n.Names[i], value)
 		}
-		expression := settingIn(t, path, name)
-		if other, elsewhere, found := strings.Cut(expression, "."); found && settingsFolders[other] != "" {
-			return settingOf(t, other, elsewhere)
+	case *ast.KeyValueExpr:
+		c.add(pkg, n.Key, n.Value)
+	case *ast.CallExpr:
+		if called, ok := n.Fun.(*ast.SelectorExpr); ok && called.Sel.Name == "Or" && len(n.Args) == 2 {
+			c.add(pkg, n.Args[0], n.Args[1])
 		}
-		if expression != "" {
-			return evaluate(t, expression)
+	}
+}
+
+// add notes what a name, or a field of that name, is given; nothing where it is
+// merely passed on.
+func (c codeValues) add(pkg string, to, value ast.Expr) {
+	if name := lastName(to); name != "" && name != lastName(value) {
+		c[pkg+"."+name] = append(c[pkg+"."+name], value)
+	}
+}
+
+func lastName(expr ast.Expr) string {
+	switch expr := expr.(type) {
+	case *ast.Ident:
+		return expr.Name
+	case *ast.SelectorExpr:
+		return expr.Sel.Name
+	}
+	return ""
+}
+
+// value is the first constant that a name is given; nil for none.
+func (c codeValues) value(name string) constant.Value {
+	pkg, _, _ := strings.Cut(name, ".")
+	given := c[name]
+	defer func() { c[name] = given }()
+	c[name] = nil // what is given its own name, by whatever way, is none
+	for _, expr := range given {
+		if value := c.of(pkg, expr); value != nil {
+			return value
 		}
 	}
 	return nil
 }
 
-func settingIn(t *testing.T, path, name string) (expression string) {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+// of is the value of a constant expression in a package; nil for others.
+func (c codeValues) of(pkg string, expr ast.Expr) constant.Value {
+	switch expr := expr.(type) {
+	case *ast.BasicLit:
+		return constant.MakeFromLiteral(expr.Value, expr.Kind, 0)
+	case *ast.ParenExpr:
+		return c.of(pkg, expr.X)
+	case *ast.Ident:
+		return c.value(pkg + "." + expr.Name)
+	case *ast.SelectorExpr:
+		return c.value(types.ExprString(expr))
+	case *ast.UnaryExpr:
+		return computed(expr.Op, constant.MakeInt64(0), c.of(pkg, expr.X))
+	case *ast.BinaryExpr:
+		return computed(expr.Op, c.of(pkg, expr.X), c.of(pkg, expr.Y))
 	}
-	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, path, text, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if value := settingAt(n, name); value != nil && expression == "" {
-			expression = string(text[files.Position(value.Pos()).Offset:files.Position(value.End()).Offset])
-		}
-		return true
-	})
-	return expression
+	return nil
 }
 
-// settingAt is the value that a node gives to a name; nil for none.
-func settingAt(n ast.Node, name string) ast.Expr {
-	switch n := n.(type) {
-	case *ast.ValueSpec:
-		for i, id := range n.Names {
-			if id.Name == name && i < len(n.Values) {
-				return n.Values[i]
-			}
-		}
-	case *ast.KeyValueExpr:
-		if id, ok := n.Key.(*ast.Ident); ok && id.Name == name {
-			if from, ok := n.Value.(*ast.SelectorExpr); !ok || types.ExprString(from.X) == "time" {
-				return n.Value // not merely passed on
-			}
-		}
-	case *ast.CallExpr:
-		if f := types.ExprString(n.Fun); (f == "or" || f == "cmp.Or") && len(n.Args) == 2 {
-			if field, ok := n.Args[0].(*ast.SelectorExpr); ok && field.Sel.Name == name {
-				return n.Args[1]
-			}
-		}
+func computed(op token.Token, x, y constant.Value) constant.Value {
+	switch {
+	case x == nil || y == nil:
+		return nil
+	case op == token.SHL:
+		n, _ := constant.Uint64Val(y)
+		return constant.Shift(x, op, uint(n))
+	case slices.Contains([]token.Token{token.ADD, token.SUB, token.MUL}, op):
+		return constant.BinaryOp(x, op, y)
 	}
 	return nil
 }

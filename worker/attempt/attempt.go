@@ -316,7 +316,8 @@ func withEvidence(f *pb.Failure, err error) *pb.Failure {
 	return f
 }
 
-// full is the failure of an attempt that had no room: another worker may have it.
+// full is the failure of an attempt that had no room: another worker may have
+// it, or this one when other jobs' outputs are gone.
 func (r *Runner) full(err error) (pb.OutcomeClass, *pb.Failure) {
 	class, disk := pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, "the disk of worker "+r.Worker
 	if r.Alone {
@@ -325,6 +326,9 @@ func (r *Runner) full(err error) (pb.OutcomeClass, *pb.Failure) {
 	message := fmt.Sprintf("%s is full: %v", disk, diskError(err))
 	if spool := (*exchange.FullError)(nil); errors.As(err, &spool) {
 		message = spool.Error()
+		if spool.Others {
+			class = pb.OutcomeClass_OUTCOME_CLASS_NO_ROOM
+		}
 	}
 	return class, &pb.Failure{Message: message, ExitStatus: -1}
 }

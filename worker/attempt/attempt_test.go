@@ -294,6 +294,33 @@ func TestEveryFailureHasItsClass(t *testing.T) {
 	}
 }
 
+// What has no room because of other jobs is no fault of its own.
+func TestASpoolThatOthersFill(t *testing.T) {
+	b := newBench(t)
+	size := 700 << 10
+	b.steps["writes"] = attemptFunc(func(_ context.Context, _ *processor.Attempt, _ processor.Input, out processor.Output) error {
+		_, err := out.Write(make([]byte, size))
+		return err
+	})
+	other := job(function("writes"))
+	other.Job = 2
+	if o := b.run(other, func(l *pb.Lease) { l.Fence.Job = 2 }); o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_DONE {
+		t.Fatalf("the outcome is %v", o)
+	}
+	for _, b.Alone = range []bool{false, true} {
+		o := b.run(job(function("writes")))
+		if o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_NO_ROOM || !strings.Contains(o.GetFailure().GetMessage(), "other jobs have") {
+			t.Errorf("the outcome is %v", o)
+		}
+	}
+	b.Alone, size = false, 2<<20 // more than an empty one takes
+	if o := b.run(job(function("writes"))); o.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE {
+		t.Errorf("the outcome is %v", o)
+	}
+	b.Spool.DropJob(2)
+	b.empty()
+}
+
 // Who removes the spool's folder fails no batch by it.
 func TestTheSpoolIsRemoved(t *testing.T) {
 	b := newBench(t)

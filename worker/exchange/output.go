@@ -92,7 +92,8 @@ func (b bounded) Write(p []byte) (int, error) {
 	}
 	b.ref.Bytes += int64(len(p))
 	b.sum = crc32.Update(b.sum, castagnoli, p)
-	return b.file.Write(p)
+	n, err := b.file.Write(p)
+	return n, b.spool.written(b.ref.GetJob(), err)
 }
 
 // Finish ends the output and gives it to the spool. It returns nil when nothing

@@ -15,10 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"unicode/utf8"
-
-	"github.com/millrace/millrace/worker/processor"
 )
 
 // spoolPrefix begins the name of every spool folder, and says which folders a
@@ -39,12 +36,6 @@ type Spool struct {
 	used int64              // bytes in finished outputs and those being written
 	held map[string]*stored // finished outputs by id
 	jobs map[uint64]*share
-}
-
-// share is what one job has of a spool.
-type share struct {
-	used int64
-	ids  map[string]bool
 }
 
 // Open makes a spool for a worker in a new folder under parent, which is made
@@ -127,66 +118,6 @@ func (s *Spool) keep(output *stored) {
 	id := output.ref.GetId()
 	s.held[id] = output
 	s.of(output.ref.GetJob()).ids[id] = true
-}
-
-// of is a job's share, made when it is first asked for.
-func (s *Spool) of(job uint64) *share {
-	if s.jobs[job] == nil {
-		s.jobs[job] = &share{ids: map[string]bool{}}
-	}
-	return s.jobs[job]
-}
-
-// free gives n bytes of a job back, and forgets the job with its last.
-func (s *Spool) free(job uint64, n int64) {
-	s.used -= n
-	share := s.of(job)
-	if share.used -= n; share.used == 0 && len(share.ids) == 0 {
-		delete(s.jobs, job)
-	}
-}
-
-// FullError says that a spool has no room left. Another worker's may.
-type FullError struct{ message string }
-
-// Error says which spool, and what to do.
-func (e *FullError) Error() string { return e.message }
-
-// Unwrap is what a full disk says.
-func (e *FullError) Unwrap() error { return syscall.ENOSPC }
-
-func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
-
-// reserve takes n more bytes of the spool for a job, or says that it is full, or
-// that the job has as much as it may. What other jobs take goes in time, and
-// other workers may have room meanwhile.
-func (s *Spool) reserve(job uint64, n, limit int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	used := n
-	if share := s.jobs[job]; share != nil {
-		used += share.used
-	}
-	switch {
-	case limit > 0 && used > limit:
-		return processor.Fatal("the job's intermediate results need more than the %d bytes that it allows itself "+
-			"(max_spool_bytes); raise that, or let it write less", limit)
-	case used > s.limit:
-		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: intermediate results need more than its limit of %.4g MiB; "+
-			"give it more room (--spool-bytes), or let the job write less", s.dir, s.worker, mebibytes(s.limit))}
-	case s.used+n > s.limit:
-		return &FullError{fmt.Sprintf("the spool %s of worker %s is full: other jobs have most of its %.4g MiB; "+
-			"give it more room (--spool-bytes), keep results for a shorter time, or remove some (millrace rm)", s.dir, s.worker, mebibytes(s.limit))}
-	}
-	s.used += n
-	s.of(job).used = used
-	return nil
-}
-
-func (s *Spool) release(job uint64, n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.free(job, n)
 }
 
 func removeQuietly(path string) {

@@ -119,7 +119,7 @@ func TestTheLimitHolds(t *testing.T) {
 	s := open(t, 1<<20)
 	w := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0)
 	_, err := w.Write(bytes.Repeat([]byte("x"), 2<<20))
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full: intermediate results") {
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full: intermediate results") || othersHave(err) {
 		t.Fatalf("Write = %v, want an error that says that the spool is full", err)
 	}
 	w.Abandon()
@@ -181,8 +181,34 @@ func TestASpoolThatOthersFill(t *testing.T) {
 	s := open(t, 1<<20)
 	keep(t, s, 2, strings.Repeat("x", 1<<20))
 	_, err := s.Create(1, pb.OutputKind_OUTPUT_KIND_BYTES, 0).Write(bytes.Repeat([]byte("x"), 1<<19))
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full: other jobs") {
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full: other jobs have 1 of its 1 MiB") || !othersHave(err) {
 		t.Errorf("Write = %v, want an error that says who fills the spool", err)
+	}
+	s.DropJob(2)
+	keep(t, s, 1, strings.Repeat("x", 1<<19))
+}
+
+// othersHave says whether an error lays it on other jobs that there is no room.
+func othersHave(err error) bool {
+	var full *exchange.FullError
+	return errors.As(err, &full) && full.Others
+}
+
+// A disk that is full is the fault of other jobs only where they have more of it
+// than the job that writes.
+func TestADiskThatOthersFill(t *testing.T) {
+	s := open(t, 1<<20)
+	keep(t, s, 1, "xx")
+	keep(t, s, 2, "x")
+	for job, blamed := range map[uint64]bool{1: false, 2: true, 3: true} {
+		for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+			if err := s.Written(job, cause); !errors.Is(err, cause) || othersHave(err) != blamed {
+				t.Errorf("job %d: %v", job, err)
+			}
+		}
+	}
+	if err := s.Written(3, syscall.EIO); err != syscall.EIO {
+		t.Error(err)
 	}
 }
 

@@ -31,17 +31,18 @@ leases_per_s      batches of one job, from its submission until it is done
 bare_stream_per_s the same with nothing behind it: three processes again, and
                   over bare gRPC streams the same messages, as many of them
                   under way, and what gathers while one is written in the next
-ratio             the first by the second
+ratio             the first by the second, of each round
 one_credit_per_s  batches of a job of which one may be leased at a time, by one
                   of the workers: each waits for the outcome of the one before
 p50_us, p99_us    with all idle: microseconds from the submission of a job of
                   one batch until that batch runs in a worker, and so with its
-                  planning lease, which comes first. Medians and 99th of 100 of
-                  the jobs, one after the other
+                  planning lease, which comes first. Median and 99th percentile
+                  of 500 jobs, one after the other
 
-Figures are medians of the rounds, in which all are measured in turn. With
---embedded coordinator and worker are in this process, as in millrace run, and
-there is only the first.`
+Both kinds of processes are warmed up by some thousands of leases that are not
+counted. Figures are medians of the rounds, in which all are measured in turn.
+With --embedded coordinator and worker are in this process, as in millrace run,
+and there is only the first.`
 
 func (a *app) benchCommand() *cobra.Command {
 	bench := &cobra.Command{

@@ -29,20 +29,21 @@ const bareWindow = session.DefaultMaxPrefetch
 type bareServer struct {
 	pb.UnimplementedWorkerServiceServer
 	leases  uint64 // in all
+	warm    uint64 // of them, the first ones, which are not timed
 	workers int    // streams that share them; none gets any before all are there
 
 	mu       sync.Mutex
 	attached int
 	granted  uint64
 	done     uint64
-	began    time.Time
+	began    time.Time          // when those were done
 	everyone chan struct{}      // closed when all are there
 	finished chan time.Duration // gets how long it took
 }
 
-func newBareServer(leases uint64, workers int) *bareServer {
+func newBareServer(leases, warm uint64, workers int) *bareServer {
 	return &bareServer{
-		leases: leases, workers: workers,
+		leases: leases + warm, warm: warm, workers: workers,
 		everyone: make(chan struct{}), finished: make(chan time.Duration, 1),
 	}
 }
@@ -74,7 +75,6 @@ func (s *bareServer) arrive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.attached++; s.attached == s.workers {
-		s.began = time.Now()
 		close(s.everyone)
 	}
 }
@@ -82,7 +82,10 @@ func (s *bareServer) arrive() {
 func (s *bareServer) finish(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done += uint64(n); s.done == s.leases {
+	if s.done += uint64(n); s.done >= s.warm && s.began.IsZero() {
+		s.began = time.Now()
+	}
+	if s.done == s.leases {
 		s.finished <- time.Since(s.began)
 	}
 }

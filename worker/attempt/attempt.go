@@ -173,7 +173,7 @@ func (r *Runner) process(ctx context.Context, lease *pb.Lease, job *pb.JobContex
 	if err := r.checkFiles(lease); err != nil {
 		return err
 	}
-	if err := r.checkPages(lease, job); err != nil {
+	if err := stage.checkPages(ctx, lease, job, r.files()); err != nil {
 		return err
 	}
 	out, err := r.output(lease, job)

@@ -1,12 +1,14 @@
 package attempt
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/source"
 )
 
 // stages keeps the steps of stages between their batches, since some of them
@@ -27,6 +29,7 @@ type stageKey struct {
 type stage struct {
 	job   uint64
 	links []link
+	pages source.Pages
 	users int
 	over  bool // close it with its last user
 }
@@ -88,6 +91,20 @@ func written(step *pb.Step) pb.Format {
 		return pb.Format_FORMAT_LINES
 	}
 	return format
+}
+
+// checkPages fails when a Parquet file's own checksums say that it is damaged:
+// what reads it would take what there is.
+func (st *stage) checkPages(ctx context.Context, lease *pb.Lease, job *pb.JobContext, files source.Options) error {
+	if job.GetPlan().GetFormat() != pb.Format_FORMAT_PARQUET {
+		return nil
+	}
+	for _, split := range lease.GetSplits() {
+		if err := st.pages.Check(ctx, split, files); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tapped is the stage's links with the records that they make counted, and the

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
@@ -16,10 +17,22 @@ import (
 	"github.com/millrace/millrace/worker/processor"
 )
 
-// CheckPages compares the pages of a split of a Parquet file with their
-// checksums, where its writer gave it any: DuckDB and the Go reader don't. Files
-// without checksums cost one small read.
-func CheckPages(s *pb.Split, o Options) error {
+// Pages compares the pages of a job's Parquet files with their checksums, where
+// their writers gave them any: DuckDB and the Go reader don't. Its zero value is
+// ready, and safe for use by several goroutines.
+type Pages struct {
+	whole sync.Map // of rowGroup: those found undamaged, which batches may share
+}
+
+// rowGroup is a row group of a fragment.
+type rowGroup struct {
+	fragment uint32
+	index    int
+}
+
+// Check checks the row groups of a split that were not checked before. Files
+// without checksums cost one small read. The error is fatal for a damaged page.
+func (p *Pages) Check(ctx context.Context, s *pb.Split, o Options) error {
 	f := s.GetSource()
 	in, err := openChecked(f, o)
 	if err != nil {
@@ -31,7 +44,7 @@ func CheckPages(s *pb.Split, o Options) error {
 	}
 	taking := false
 	var page *brokenPage
-	err = protect(&taking, func() error { return checkGroups(in, s) })
+	err = protect(&taking, func() error { return p.checkGroups(ctx, in, s) })
 	switch {
 	case errors.As(err, &page):
 		return processor.Fatal("%s: %v: the file is damaged, fetch it again", f.GetPath(), page)
@@ -60,22 +73,36 @@ func hasChecksums(in File, f *pb.Fragment) bool {
 	return err == nil && h.hasCRC
 }
 
-func checkGroups(in File, s *pb.Split) error {
+func (p *Pages) checkGroups(ctx context.Context, in File, s *pb.Split) error {
 	pf, err := file.NewParquetReader(section(in, s.GetSource().GetSizeBytes()))
 	if err != nil {
 		return err
 	}
 	groups, _ := rowGroups(pf, s)
 	for _, g := range groups {
-		group := pf.MetaData().RowGroup(g)
-		for c := range group.NumColumns() {
-			column, err := group.ColumnChunk(c)
-			if err != nil {
-				return err
-			}
-			if err := checkColumn(in, column); err != nil {
-				return err
-			}
+		key := rowGroup{s.GetFragment(), g}
+		if _, whole := p.whole.Load(key); whole {
+			continue
+		}
+		if err := checkGroup(ctx, in, pf.MetaData().RowGroup(g)); err != nil {
+			return err
+		}
+		p.whole.Store(key, nil)
+	}
+	return nil
+}
+
+func checkGroup(ctx context.Context, in File, group *metadata.RowGroupMetaData) error {
+	for c := range group.NumColumns() {
+		column, err := group.ColumnChunk(c)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = checkColumn(in, column)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,8 +22,9 @@ func checkPages(t *testing.T, path string) error {
 	if err != nil {
 		return err
 	}
+	var pages Pages
 	for _, s := range wholes(fragments) {
-		if err := CheckPages(s, Options{}); err != nil {
+		if err := pages.Check(t.Context(), s, Options{}); err != nil {
 			return err
 		}
 	}
@@ -42,6 +44,51 @@ func TestChecksumsOfPages(t *testing.T) {
 			!strings.Contains(err.Error(), filepath.Base(path)) || !strings.Contains(err.Error(), `"a" at byte`)) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A row group that several batches share is read for the first of them only.
+func TestPagesAreCheckedOnce(t *testing.T) {
+	data, err := os.ReadFile("testdata/checksums.parquet") // of four rows in one group, as pyarrow writes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, filepath.Join(t.TempDir(), "n.parquet"), string(data))
+	fragments, _ := planned(t, files(path))
+	first := &pb.Split{To: 2, Source: fragments[0]}
+	second := &pb.Split{From: 2, To: 4, Source: fragments[0]}
+	var pages Pages
+	if err := pages.Check(t.Context(), first, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, path, bytes.Index(data, []byte{3, 0, 0, 0, 0, 0, 0, 0}))
+	if err := pages.Check(t.Context(), second, Options{}); err != nil {
+		t.Errorf("it was read again: %v", err)
+	}
+	var fresh Pages
+	for range 2 { // what is damaged is not taken for whole later
+		err := fresh.Check(t.Context(), second, Options{})
+		if class(err) != pb.OutcomeClass_OUTCOME_CLASS_FATAL || !strings.Contains(err.Error(), `"n" at byte`) {
+			t.Errorf("damaged: %v", err)
+		}
+	}
+}
+
+// damage changes a byte of a file behind its owner's back.
+func damage(t *testing.T, path string, at int) {
+	t.Helper()
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[at] ^= 1
+	write(t, path, string(data))
+	if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -30,7 +30,6 @@ type Pool struct {
 type conn struct {
 	*grpc.ClientConn
 	users int
-	used  time.Time // when it was last taken
 }
 
 // NewPool makes a pool whose connections use TLS as config says, or none when it
@@ -89,7 +88,6 @@ func (p *Pool) take(address string) (*conn, error) {
 		p.conns[address] = c
 	}
 	c.users++
-	c.used = time.Now()
 	return c, nil
 }
 
@@ -100,20 +98,16 @@ func (p *Pool) give(c *conn) {
 	c.users--
 }
 
-// shrink makes room for one more connection: of those that nobody uses, the one
-// goes that was not taken for longest.
+// shrink makes room for one more connection: those that nobody uses go, all at
+// once, and come back where they are wanted.
 func (p *Pool) shrink() {
 	if len(p.conns) < MaxConns {
 		return
 	}
-	oldest := ""
 	for address, c := range p.conns {
-		if c.users == 0 && (oldest == "" || c.used.Before(p.conns[oldest].used)) {
-			oldest = address
+		if c.users == 0 {
+			delete(p.conns, address)
+			c.Close() // nothing runs over it that could be lost
 		}
-	}
-	if c := p.conns[oldest]; c != nil {
-		delete(p.conns, oldest)
-		c.Close() // nothing runs over it that could be lost
 	}
 }

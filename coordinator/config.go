@@ -104,7 +104,14 @@ type Config struct {
 	ResultBuffer int
 	// ResultAhead is how many outputs are requested ahead of the reader: 32.
 	ResultAhead int
+	// UploadIdle is how long no byte may come of an output that a reader waits
+	// for, before its worker is asked again: 30 s, or WorkerGone where that is
+	// more.
+	UploadIdle time.Duration
 }
+
+// uploadIdle is what UploadIdle is at the least, when it is not set.
+const uploadIdle = 30 * time.Second
 
 // What a worker or client can be told in one go.
 const (
@@ -145,6 +152,7 @@ func (c Config) withDefaults() Config {
 	c.ResultWindow = cmp.Or(c.ResultWindow, 16<<20)
 	c.ResultBuffer = cmp.Or(c.ResultBuffer, 4<<20)
 	c.ResultAhead = cmp.Or(c.ResultAhead, 32)
+	c.UploadIdle = cmp.Or(c.UploadIdle, max(uploadIdle, c.WorkerGone))
 	return c
 }
 
@@ -171,6 +179,7 @@ func (c Config) checkTimes() error {
 		within("QuarantineAfter", c.QuarantineAfter, 1, maxCount),
 		within("QuarantineMin", c.QuarantineMin, time.Millisecond, c.QuarantineMax),
 		within("QuarantineMax", c.QuarantineMax, c.QuarantineMin, maxKeep),
+		within("UploadIdle", c.UploadIdle, time.Millisecond, maxKeep),
 		within("KeepFor (--keep-for)", c.KeepFor, time.Millisecond, maxKeep),
 	)
 }

@@ -57,7 +57,7 @@ func New(config Config) (*Coordinator, error) {
 	c := &Coordinator{
 		config: config,
 		names:  jobNames{prefix: strings.ToLower(rand.Text()[:5]) + "-"},
-		relay:  relay.New(),
+		relay:  relay.New(config.UploadIdle),
 		health: health.NewServer(),
 		inbox:  make(chan func(*owner), config.Inbox),
 		ready:  make(chan struct{}),

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 
+	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/relay"
 )
 
 // Outputs are fetched one by one, in order. A few are asked for ahead, so that
@@ -17,6 +19,10 @@ import (
 // resultData is how many bytes go in one message.
 const resultData = 1 << 20
 
+// idleAllowed is how often in a row nothing may come of an output: it is asked
+// for again, and counts as lost the last time.
+const idleAllowed = 2
+
 // fetches are the outputs that were asked for on behalf of one reader, in
 // order.
 type fetches struct {
@@ -24,6 +30,7 @@ type fetches struct {
 	job      ledger.JobID
 	inflight []*askFor
 	held     int64 // the bytes that they may hold
+	idle     int   // how often in a row nothing came of the first
 }
 
 // hold is how much of an output may be held.
@@ -52,6 +59,7 @@ func (f *fetches) done() *askFor {
 	a.transfer.Close()
 	f.inflight = f.inflight[1:]
 	f.held -= f.hold(a.output)
+	f.idle = 0
 	return a
 }
 
@@ -98,6 +106,24 @@ func (f *fetches) first(ctx context.Context, pass func(b []byte, begins bool) er
 			sent, b = sent+int64(n), b[n:]
 		}
 	}
+}
+
+// judge says whether the first output counts as lost after its transfer failed:
+// when its worker can't read it, or brings nothing though it is there. Of one that
+// broke off on its way, only the ledger knows. The error ends the reading.
+func (f *fetches) judge(why error) (lost bool, err error) {
+	if !errors.Is(why, relay.ErrIdle) {
+		return errors.As(why, new(*errUpload)) || errors.Is(why, relay.ErrSize), nil
+	}
+	f.idle++
+	o := f.inflight[0].output
+	f.c.config.Logger.Warn("a worker does not bring what a reader waits for", "job", f.c.names.name(f.job), "worker", string(o.Worker),
+		"output", string(o.ID), "waited", f.c.config.UploadIdle, "times", f.idle)
+	if f.idle > idleAllowed {
+		return false, api.Errorf(api.Unavailable, "nothing came of output %s of worker %s, which was made again and waited for %d times for %s; see what is wrong with that worker, and try again",
+			o.ID, o.Worker, f.idle, api.FormatDuration(f.c.config.UploadIdle))
+	}
+	return f.idle == idleAllowed, nil
 }
 
 func transferError(ctx context.Context, err error) error {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/relay"
 	"github.com/millrace/millrace/coordinator/shelf"
 	"github.com/millrace/millrace/coordinator/wire"
 )
@@ -77,7 +79,7 @@ func (k *keptReading) run(ctx context.Context, r *keptResult) error {
 	for {
 		err := k.once(ctx, r)
 		var broken *brokenTransfer
-		if !errors.As(err, &broken) {
+		if !errors.As(err, &broken) || !k.patient && errors.Is(err, relay.ErrIdle) {
 			return err
 		}
 		if k.restarts++; k.restarts > restartsAllowed {
@@ -168,19 +170,15 @@ func (k *keptReading) deliver(ctx context.Context, p keptPart) error {
 	if !errors.As(err, &broken) {
 		return err
 	}
-	k.report(p.output.ID, broken.why)
+	lost, judged := k.judge(broken.why)
+	if lost {
+		k.c.later(func(o *owner) { o.outputLost(k.job, p.output.ID, broken.why) })
+	}
 	if sent > 0 {
 		return api.Errorf(api.Conflict, "the result broke off: output %s of worker %s was lost (%v) when %d of its %d bytes had been delivered; read it again",
 			p.output.ID, p.output.Worker, broken.why, sent, p.output.Bytes)
 	}
-	return err
-}
-
-// report tells the ledger of an output that its worker says it can't read.
-func (k *keptReading) report(id ledger.OutputID, why error) {
-	if unreadable(why) {
-		k.c.later(func(o *owner) { o.outputLost(k.job, id, why) })
-	}
+	return cmp.Or(judged, err)
 }
 
 func (o *owner) outputLost(job ledger.JobID, id ledger.OutputID, why error) {

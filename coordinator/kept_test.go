@@ -196,6 +196,27 @@ func TestALeavingWorkerIsKeptUntilItsResultIsCopied(t *testing.T) {
 	})
 }
 
+// Nobody waits for a copy: what is not brought for it is not lost by that.
+func TestACopyThatIsNotBroughtCostsNothing(t *testing.T) {
+	inWorld(t, Config{UploadIdle: time.Second}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.keptJob(f, 10)
+		f.credit(4)
+		pass(10 * time.Second)
+		synctest.Wait()
+		f.send(&pb.SessionRequest{Heartbeat: &pb.Heartbeat{Sequence: 1}})
+		f.hear(func() bool { return f.said.Heartbeat == 1 })
+		if len(f.said.Grants) > 0 || len(f.said.Sends) != 3 {
+			t.Errorf("the worker is told %v", &f.said)
+		}
+		f.said.Sends = nil
+		go f.serve()
+		if got := w.read(told.GetId()); len(got) != 30 {
+			t.Errorf("the result is %q", got)
+		}
+	})
+}
+
 // A result for which there is no room stays where it is, and so does one whose
 // worker goes while it is copied.
 func TestResultsThatAreNotCopiedStayWithTheirWorkers(t *testing.T) {

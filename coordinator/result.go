@@ -8,7 +8,6 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
-	"github.com/millrace/millrace/coordinator/relay"
 )
 
 // A result that is not kept is delivered as it becomes known, and goes as it is
@@ -25,13 +24,6 @@ type errUpload struct{ failure *pb.Failure }
 
 // Error is what the worker said.
 func (e *errUpload) Error() string { return e.failure.GetMessage() }
-
-// unreadable says whether a transfer failed because its worker can't read the
-// output, as against one that broke off on its way.
-func unreadable(why error) bool {
-	var said *errUpload
-	return errors.As(why, &said) || errors.Is(why, relay.ErrSize)
-}
 
 // resultStream is the stream to a client that reads a result.
 type resultStream interface {
@@ -165,7 +157,11 @@ func (d *delivery) first(ctx context.Context) error {
 	if d.restarts > restartsAllowed {
 		return api.Errorf(api.Unavailable, "output %s of worker %s could not be fetched in %d tries: %v", a.output.ID, a.output.Worker, d.restarts, broken.why)
 	}
-	return d.again(ctx, a.output.ID, broken.why)
+	lost, err := d.judge(broken.why)
+	if err != nil {
+		return err
+	}
+	return d.again(ctx, a.output.ID, broken.why, lost)
 }
 
 // done takes the first output for delivered.
@@ -177,12 +173,11 @@ func (d *delivery) done() {
 	d.restarts = 0
 }
 
-// again starts the reading anew. An output that its worker says it can't read
-// is lost; of one that broke off on its way, only the ledger knows.
-func (d *delivery) again(ctx context.Context, id ledger.OutputID, why error) error {
+// again starts the reading anew, with an output that failed, and may be lost.
+func (d *delivery) again(ctx context.Context, id ledger.OutputID, why error, lost bool) error {
 	d.abandon()
 	d.feed.drop()
-	if unreadable(why) {
+	if lost {
 		if err := d.c.post(ctx, func(o *owner) { o.outputLost(d.job, id, why) }); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
@@ -223,6 +224,42 @@ func TestBrokenUploadIsAskedForAgain(t *testing.T) {
 		go f.serve()
 		if r := <-read; r.err != nil || string(r.data) != "whole" {
 			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+	})
+}
+
+// A worker that lives and brings nothing is asked again, and then its output is
+// made again.
+func TestOutputThatIsNotBroughtIsMadeAgain(t *testing.T) {
+	inWorld(t, Config{UploadIdle: time.Second}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 1, func(int64) []byte { return []byte("stuck") })
+		f.credit(1)
+		read := w.readAll(told.GetId())
+		stuck := w.upload()
+		w.must(stuck.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: []byte("st")}))
+		f.sent() // and brings nothing at all
+		_, err := stuck.stream.CloseAndRecv()
+		w.refused("an upload that stood still", err, api.Cancelled)
+		f.done(f.grant(), []byte("loose"))
+		go f.serve()
+		if r := <-read; r.err != nil || string(r.data) != "loose" {
+			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+	})
+}
+
+// Where that does not help either, the reader is told.
+func TestOutputThatIsNeverBroughtEndsTheStream(t *testing.T) {
+	inWorld(t, Config{UploadIdle: time.Second}, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.runJob(f, 1, func(int64) []byte { return []byte("stuck") })
+		f.credit(1)
+		read := w.readAll(told.GetId())
+		f.done(f.grant(), []byte("stuck"))
+		err := w.refused("a result that never comes", (<-read).err, api.Unavailable)
+		if !strings.Contains(err.Error(), "w1") {
+			t.Errorf("the error names no worker: %v", err)
 		}
 	})
 }

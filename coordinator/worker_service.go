@@ -31,7 +31,8 @@ func (s *workerService) Upload(stream uploadStream) error {
 	return s.c.host(stream.Context(), func(ctx context.Context) error { return s.c.upload(ctx, stream) })
 }
 
-// upload writes what a worker sends to the transfer that the ticket names.
+// upload writes what a worker sends to the transfer that the ticket names, until
+// that is not wanted any more.
 func (c *Coordinator) upload(ctx context.Context, stream uploadStream) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -41,10 +42,16 @@ func (c *Coordinator) upload(ctx context.Context, stream uploadStream) error {
 	if err != nil {
 		return api.Errorf(api.Stale, "%v", err)
 	}
-	var said *errUpload
+	return c.host(ctx,
+		func(ctx context.Context) error { return take(ctx, stream, t, first) },
+		func(ctx context.Context) error { return unwanted(ctx, t.Failed(ctx)) })
+}
+
+// take takes an upload, from its first message on.
+func take(ctx context.Context, stream uploadStream, t *relay.Transfer, first *pb.UploadRequest) error {
 	if err := receive(ctx, stream, t, first); err != nil {
-		t.Fail(err)
-		if !errors.As(err, &said) {
+		t.Abort(err)
+		if !errors.As(err, new(*errUpload)) {
 			return err
 		}
 	}
@@ -58,12 +65,12 @@ func receive(ctx context.Context, stream uploadStream, t *relay.Transfer, messag
 			return &errUpload{f}
 		}
 		if err := t.Write(ctx, message.GetData()); err != nil {
-			return uploadError(err)
+			return unwanted(ctx, err)
 		}
 		var err error
 		message, err = stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return uploadError(t.Done())
+			return unwanted(ctx, t.Done())
 		}
 		if err != nil {
 			return err
@@ -71,10 +78,10 @@ func receive(ctx context.Context, stream uploadStream, t *relay.Transfer, messag
 	}
 }
 
-// uploadError is what a worker is told of a transfer that it could not finish.
-func uploadError(err error) error {
-	if errors.Is(err, relay.ErrClosed) {
-		return api.Errorf(api.Cancelled, "the output is not wanted any more")
+// unwanted is what a worker is told of a transfer that others have ended.
+func unwanted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, relay.ErrSize) {
+		return err
 	}
-	return err
+	return api.Errorf(api.Cancelled, "the output is not wanted any more: %v", err)
 }

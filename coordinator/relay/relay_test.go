@@ -7,10 +7,11 @@ import (
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestTransferKeepsOrderAndEnds(t *testing.T) {
-	r := New()
+	r := New(time.Hour)
 	in := r.Expect(6, 4)
 	if in.Begun() {
 		t.Error("it has begun before anybody brings it")
@@ -38,7 +39,7 @@ func TestTransferKeepsOrderAndEnds(t *testing.T) {
 }
 
 func TestTicketIsGoodForOneUpload(t *testing.T) {
-	r := New()
+	r := New(time.Hour)
 	in := r.Expect(1, 1)
 	if _, err := r.Upload("AAAA"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a guess got %v", err)
@@ -58,7 +59,7 @@ func TestTicketIsGoodForOneUpload(t *testing.T) {
 
 func TestWriterWaitsForItsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := New().Expect(30, 10)
+		in := New(time.Hour).Expect(30, 10)
 		written := 0
 		go func() {
 			for range 3 {
@@ -80,7 +81,7 @@ func TestWriterWaitsForItsReader(t *testing.T) {
 }
 
 func TestChunkLargerThanTheBufferPasses(t *testing.T) {
-	in := New().Expect(100, 10)
+	in := New(time.Hour).Expect(100, 10)
 	if err := in.Write(t.Context(), make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +91,12 @@ func TestChunkLargerThanTheBufferPasses(t *testing.T) {
 }
 
 func TestWrongSizeFails(t *testing.T) {
-	short := New().Expect(3, 10)
+	short := New(time.Hour).Expect(3, 10)
 	_ = short.Write(t.Context(), []byte("ab"))
 	if err := short.Done(); !errors.Is(err, ErrSize) {
 		t.Errorf("a short output got %v", err)
 	}
-	long := New().Expect(1, 10)
+	long := New(time.Hour).Expect(1, 10)
 	if err := long.Write(t.Context(), []byte("ab")); !errors.Is(err, ErrSize) {
 		t.Errorf("a long output got %v", err)
 	}
@@ -106,7 +107,7 @@ func TestWrongSizeFails(t *testing.T) {
 
 func TestWholeWaitsForAllOrForAFullBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		small, large := New().Expect(2, 10), New().Expect(20, 10)
+		small, large := New(time.Hour).Expect(2, 10), New(time.Hour).Expect(20, 10)
 		smallWhole, largeWhole := make(chan error, 1), make(chan error, 1)
 		go func() { smallWhole <- small.Whole(t.Context()) }()
 		go func() { largeWhole <- large.Whole(t.Context()) }()
@@ -116,7 +117,7 @@ func TestWholeWaitsForAllOrForAFullBuffer(t *testing.T) {
 		if len(smallWhole) != 0 || len(largeWhole) != 1 {
 			t.Fatal("a small output must be complete, a large one only begun")
 		}
-		small.Fail(io.ErrUnexpectedEOF)
+		small.Abort(io.ErrUnexpectedEOF)
 		if err := <-smallWhole; !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("a failed output is whole: %v", err)
 		}
@@ -125,7 +126,7 @@ func TestWholeWaitsForAllOrForAFullBuffer(t *testing.T) {
 
 func TestEndsReachTheOtherSide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := New().Expect(20, 1)
+		in := New(time.Hour).Expect(20, 1)
 		_ = in.Write(t.Context(), []byte("a"))
 		wrote := make(chan error, 1)
 		go func() { wrote <- in.Write(t.Context(), []byte("b")) }()
@@ -135,7 +136,7 @@ func TestEndsReachTheOtherSide(t *testing.T) {
 			t.Errorf("the writer of a closed transfer got %v", err)
 		}
 
-		failed := New().Expect(20, 1)
+		failed := New(time.Hour).Expect(20, 1)
 		read := make(chan error, 1)
 		go func() {
 			_, err := failed.Read(t.Context())
@@ -153,10 +154,36 @@ func TestEndsReachTheOtherSide(t *testing.T) {
 	})
 }
 
+// A reader waits for a byte, not for all of them, and not while it reads nothing.
+func TestReaderIsNotKeptWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := New(time.Minute).Expect(4, 10)
+		whole := make(chan error, 1)
+		<-time.After(time.Hour) // nobody reads
+		go func() { whole <- in.Whole(t.Context()) }()
+		for range 3 {
+			<-time.After(50 * time.Second)
+			if err := in.Write(t.Context(), []byte("a")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		if err := <-whole; !errors.Is(err, ErrIdle) || time.Since(began) != time.Minute {
+			t.Errorf("after %s it is %v", time.Since(began), err)
+		}
+		if err := in.Failed(t.Context()); !errors.Is(err, ErrIdle) {
+			t.Errorf("its writer is told %v", err)
+		}
+		if err := in.Write(t.Context(), []byte("a")); !errors.Is(err, ErrIdle) {
+			t.Errorf("a late byte got %v", err)
+		}
+	})
+}
+
 func TestWaitsEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	in := New().Expect(20, 1)
+	in := New(time.Hour).Expect(20, 1)
 	if _, err := in.Read(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Read got %v", err)
 	}

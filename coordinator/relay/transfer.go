@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // ErrClosed is what a writer gets when its reader has gone.
@@ -15,12 +16,16 @@ var ErrClosed = errors.New("relay: the reader has gone")
 // reference promised.
 var ErrSize = errors.New("relay: not as many bytes as the output has")
 
+// ErrIdle is how a transfer fails of which no byte comes while its reader waits.
+var ErrIdle = errors.New("relay: nothing comes")
+
 // Transfer is one output on its way. It has one writer and one reader, and
 // anybody may Fail it.
 type Transfer struct {
 	ticket string
 	size   int64 // what the output's reference promised
 	hold   int64
+	idle   time.Duration // how long its reader waits for nothing
 	forget func()
 
 	mu     sync.Mutex
@@ -28,17 +33,17 @@ type Transfer struct {
 	held   int64
 	got    int64 // all that was ever written
 	end    error // why nothing more comes; io.EOF when all is there
-	gone   bool  // the reader has closed it
 	begun  bool  // somebody brings its bytes
 
-	data chan struct{} // holds one token when the reader should look again
-	room chan struct{} // holds one token when the writer should look again
+	data   chan struct{} // holds one token when the reader should look again
+	room   chan struct{} // holds one token when the writer should look again
+	failed chan struct{} // closed when others than the writer end it
 }
 
-func newTransfer(ticket string, size, hold int64) *Transfer {
+func newTransfer(ticket string, size, hold int64, idle time.Duration) *Transfer {
 	return &Transfer{
-		ticket: ticket, size: size, hold: hold,
-		data: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		ticket: ticket, size: size, hold: hold, idle: idle,
+		data: make(chan struct{}, 1), room: make(chan struct{}, 1), failed: make(chan struct{}),
 	}
 }
 
@@ -82,13 +87,10 @@ func (t *Transfer) offer(b []byte) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.gone:
-		return false, ErrClosed
 	case t.end != nil:
 		return false, t.end
 	case t.got+int64(len(b)) > t.size: // it might wait for ever for room
-		t.end = fmt.Errorf("%w: more than %d", ErrSize, t.size)
-		wake(t.data)
+		t.finish(fmt.Errorf("%w: more than %d", ErrSize, t.size))
 		return false, t.end
 	case t.held > 0 && t.held+int64(len(b)) > t.hold:
 		return false, nil
@@ -107,33 +109,60 @@ func (t *Transfer) Done() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.gone:
-		return ErrClosed
 	case t.end != nil:
 		return t.end
 	case t.got != t.size:
-		t.end = fmt.Errorf("%w: %d of %d", ErrSize, t.got, t.size)
-	default:
-		t.end = io.EOF
-	}
-	wake(t.data)
-	if t.end != io.EOF {
+		t.finish(fmt.Errorf("%w: %d of %d", ErrSize, t.got, t.size))
 		return t.end
 	}
+	t.finish(io.EOF)
 	return nil
 }
 
-// Fail ends a transfer that can't be completed; one that has ended stays as it
-// is.
+// Abort is the writer's: it can't complete the transfer. One that has ended stays
+// as it is.
+func (t *Transfer) Abort(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.finish(err)
+}
+
+// Fail ends a transfer that is not wanted any more, or that nobody brings; one
+// that has ended stays as it is.
 func (t *Transfer) Fail(err error) {
 	t.forget()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.fail(err)
+}
+
+func (t *Transfer) fail(err error) {
+	if t.end == nil {
+		t.finish(err)
+		close(t.failed)
+	}
+}
+
+// finish ends the transfer, with the lock held.
+func (t *Transfer) finish(err error) {
 	if t.end == nil {
 		t.end = err
 	}
 	wake(t.data)
 	wake(t.room)
+}
+
+// Failed waits until somebody else than its writer has ended the transfer, and
+// says why: for a writer that is stuck elsewhere.
+func (t *Transfer) Failed(ctx context.Context) error {
+	select {
+	case <-t.failed:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.end
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Whole waits until all bytes are held, or as many as may be.
@@ -169,7 +198,8 @@ func (t *Transfer) Read(ctx context.Context) ([]byte, error) {
 	return b, err
 }
 
-// await runs a check with the lock held, until it is content.
+// await runs a check with the lock held, until it is content. Each time that it
+// is not, more bytes must come before long.
 func (t *Transfer) await(ctx context.Context, check func() (bool, error)) error {
 	for {
 		t.mu.Lock()
@@ -178,12 +208,24 @@ func (t *Transfer) await(ctx context.Context, check func() (bool, error)) error 
 		if done || err != nil {
 			return err
 		}
-		select {
-		case <-t.data:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := t.more(ctx); err != nil {
+			return err
 		}
 	}
+}
+
+// more waits for more bytes, or for the end.
+func (t *Transfer) more(ctx context.Context) error {
+	patience := time.NewTimer(t.idle)
+	defer patience.Stop()
+	select {
+	case <-t.data:
+	case <-patience.C:
+		t.Fail(fmt.Errorf("%w for %s", ErrIdle, t.idle)) // which the next look finds
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // Close is the reader's last call, at any time.
@@ -191,8 +233,8 @@ func (t *Transfer) Close() {
 	t.forget()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.gone, t.chunks, t.held = true, nil, 0
-	wake(t.room)
+	t.chunks, t.held = nil, 0
+	t.fail(ErrClosed)
 }
 
 // wake leaves a token, if there is none.

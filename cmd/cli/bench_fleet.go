@@ -17,9 +17,9 @@ import (
 // What is measured in a round, beside the batches that were asked for.
 const (
 	benchWorkers   = 2
-	warmBatches    = 20_000 // at most, before any are counted, of bare streams too
-	warmJobs       = 50     // before any are counted
-	idleJobs       = 500    // one batch each, one after the other
+	warmBatches    = 20_000 // before any are counted
+	warmJobs       = 50
+	idleJobs       = 500 // one batch each, one after the other
 	maxOneByOne    = 100_000
 	oneByOneShare  = 10 // of the batches, one at a time
 	benchSecondsUs = 1e6
@@ -115,7 +115,7 @@ func (a *app) benchBare(ctx context.Context, o *leaseOptions, f *fleetFigures) e
 	}
 	defer processes.stop()
 	boss, told, err := processes.start("bare-coordinator",
-		"--leases", strconv.FormatUint(o.batches, 10), "--warm", strconv.FormatUint(min(o.batches, warmBatches), 10), "--workers", strconv.Itoa(benchWorkers))
+		"--leases", strconv.FormatUint(o.batches, 10), "--workers", strconv.Itoa(benchWorkers))
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func benchJobs(ctx context.Context, address string, o *leaseOptions, f *fleetFig
 	if err := untilAttached(ctx, client, benchWorkers); err != nil {
 		return err
 	}
-	if _, _, err := lease(ctx, client, emptyBatches(min(o.batches, warmBatches))); err != nil {
+	if _, _, err := lease(ctx, client, emptyBatches(warmBatches)); err != nil {
 		return fmt.Errorf("to warm up: %w", err)
 	}
 	if err := benchIdle(ctx, client, f); err != nil {

@@ -55,7 +55,6 @@ type benchRole struct {
 	name    string
 	slots   int
 	leases  uint64
-	warm    uint64
 	workers int
 }
 
@@ -76,7 +75,6 @@ func (a *app) benchProcessCommand() *cobra.Command {
 	flags.StringVar(&r.name, "name", "", "the worker's name")
 	flags.IntVar(&r.slots, "slots", 1, "the worker's slots")
 	flags.Uint64Var(&r.leases, "leases", 0, "how many bare leases to grant")
-	flags.Uint64Var(&r.warm, "warm", 0, "how many more to grant before, uncounted")
 	flags.IntVar(&r.workers, "workers", 1, "how many bare workers to wait for, or sessions to hold")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.kind = args[0]
@@ -161,7 +159,7 @@ func (r *benchRole) bareCoordinator(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	bare := newBareServer(r.leases, r.warm, r.workers)
+	bare := newBareServer(r.leases, r.workers)
 	server := grpc.NewServer(boss.ServerOptions()...)
 	pb.RegisterWorkerServiceServer(server, bare)
 	if err := a.listen(server); err != nil {

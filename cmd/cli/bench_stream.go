@@ -29,21 +29,20 @@ const bareWindow = session.DefaultMaxPrefetch
 type bareServer struct {
 	pb.UnimplementedWorkerServiceServer
 	leases  uint64 // in all
-	warm    uint64 // of them, the first ones, which are not timed
 	workers int    // streams that share them; none gets any before all are there
 
 	mu       sync.Mutex
 	attached int
 	granted  uint64
 	done     uint64
-	began    time.Time          // when those were done
+	began    time.Time
 	everyone chan struct{}      // closed when all are there
 	finished chan time.Duration // gets how long it took
 }
 
-func newBareServer(leases, warm uint64, workers int) *bareServer {
+func newBareServer(leases uint64, workers int) *bareServer {
 	return &bareServer{
-		leases: leases + warm, warm: warm, workers: workers,
+		leases: leases, workers: workers,
 		everyone: make(chan struct{}), finished: make(chan time.Duration, 1),
 	}
 }
@@ -52,6 +51,9 @@ func newBareServer(leases, warm uint64, workers int) *bareServer {
 func (s *bareServer) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.SessionResponse]) error {
 	first, err := stream.Recv()
 	if err != nil {
+		return err
+	}
+	if err := warmUp(stream); err != nil {
 		return err
 	}
 	s.arrive()
@@ -71,10 +73,30 @@ func (s *bareServer) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, 
 	}
 }
 
+// warmRounds are how often a stream is filled before anything is timed.
+const warmRounds = 3
+
+func warmUp(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.SessionResponse]) error {
+	for range warmRounds {
+		if err := stream.Send(&pb.SessionResponse{Grants: bareLeases(0, bareWindow)}); err != nil {
+			return err
+		}
+		for answered := 0; answered < bareWindow; {
+			request, err := stream.Recv()
+			if err != nil {
+				return err
+			}
+			answered += len(request.GetOutcomes())
+		}
+	}
+	return nil
+}
+
 func (s *bareServer) arrive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.attached++; s.attached == s.workers {
+		s.began = time.Now()
 		close(s.everyone)
 	}
 }
@@ -82,10 +104,7 @@ func (s *bareServer) arrive() {
 func (s *bareServer) finish(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done += uint64(n); s.done >= s.warm && s.began.IsZero() {
-		s.began = time.Now()
-	}
-	if s.done == s.leases {
+	if s.done += uint64(n); s.done == s.leases {
 		s.finished <- time.Since(s.began)
 	}
 }
@@ -104,10 +123,7 @@ func (s *bareServer) take(n int) (first uint64, many int) {
 func (s *bareServer) grant(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.SessionResponse], link *bareLink[*pb.Outcome], credit int) error {
 	for outcomes := []*pb.Outcome(nil); ; {
 		first, many := s.take(credit + len(outcomes))
-		response := &pb.SessionResponse{Grants: make([]*pb.Lease, many), Acks: make([]*pb.OutcomeAck, len(outcomes))}
-		for i := range response.Grants {
-			response.Grants[i] = bareLease(first + uint64(i))
-		}
+		response := &pb.SessionResponse{Grants: bareLeases(first, many), Acks: make([]*pb.OutcomeAck, len(outcomes))}
 		for i, outcome := range outcomes {
 			response.Acks[i] = &pb.OutcomeAck{Fence: outcome.GetFence()}
 		}
@@ -127,6 +143,14 @@ const bareDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852
 
 // bareFragment is what a split of a range of integers comes from.
 var bareFragment = &pb.Fragment{Extent: 300_000}
+
+func bareLeases(first uint64, many int) []*pb.Lease {
+	leases := make([]*pb.Lease, many)
+	for i := range leases {
+		leases[i] = bareLease(first + uint64(i))
+	}
+	return leases
+}
 
 // bareLease is a lease of an empty batch, as the coordinator grants it.
 func bareLease(n uint64) *pb.Lease {

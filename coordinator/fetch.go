@@ -2,8 +2,10 @@ package coordinator
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/millrace/millrace/api"
 	"github.com/millrace/millrace/coordinator/ledger"
@@ -14,7 +16,9 @@ import (
 // many small ones do not cost a round trip each; together they hold no more
 // than ResultWindow bytes here. An output of at most ResultBuffer bytes is held
 // until all of it is there, so that when its worker is lost it can be made again
-// without anybody noticing. A larger one passes through as it comes.
+// without anybody noticing. A larger one passes through as it comes; when it is
+// lost in the middle, the reading goes on if what is made again begins with the
+// same bytes, which another attempt's output need not.
 
 // resultData is how many bytes go in one message.
 const resultData = 1 << 20
@@ -28,9 +32,11 @@ const idleAllowed = 2
 type fetches struct {
 	c        *Coordinator
 	job      ledger.JobID
+	anew     string // what a reader is advised to do whose result broke off
 	inflight []*askFor
-	held     int64 // the bytes that they may hold
-	idle     int   // how often in a row nothing came of the first
+	held     int64  // the bytes that they may hold
+	idle     int    // how often in a row nothing came of the first
+	prefix   prefix // of the first
 }
 
 // hold is how much of an output may be held.
@@ -59,7 +65,7 @@ func (f *fetches) done() *askFor {
 	a.transfer.Close()
 	f.inflight = f.inflight[1:]
 	f.held -= f.hold(a.output)
-	f.idle = 0
+	f.idle, f.prefix = 0, prefix{}
 	return a
 }
 
@@ -83,29 +89,67 @@ func (b *brokenTransfer) Error() string { return "the upload failed: " + b.why.E
 // Unwrap is the reason.
 func (b *brokenTransfer) Unwrap() error { return b.why }
 
-// first passes the bytes of the first output on, and says how many that were.
-func (f *fetches) first(ctx context.Context, pass func(b []byte, begins bool) error) (int64, error) {
-	t := f.inflight[0].transfer
-	if err := t.Whole(ctx); err != nil {
-		return 0, transferError(ctx, err)
+// passOn takes bytes of an output, at most a message at a time.
+type passOn func(b []byte, begins bool) error
+
+// first passes the bytes of the first output on, behind those that were before it
+// was lost.
+func (f *fetches) first(ctx context.Context, pass passOn) error {
+	a := f.inflight[0]
+	if err := a.transfer.Whole(ctx); err != nil {
+		return transferError(ctx, err)
 	}
-	var sent int64
+	f.begin(a.output)
 	for {
-		b, err := t.Read(ctx)
+		b, err := a.transfer.Read(ctx)
 		if errors.Is(err, io.EOF) {
-			return sent, nil
+			return f.end(a.output)
 		}
 		if err != nil {
-			return sent, transferError(ctx, err)
+			return transferError(ctx, err)
 		}
-		for len(b) > 0 {
-			n := min(len(b), resultData)
-			if err := pass(b[:n], sent == 0); err != nil {
-				return sent, err
-			}
-			sent, b = sent+int64(n), b[n:]
+		if err := f.forward(a.output, b, pass); err != nil {
+			return err
 		}
 	}
+}
+
+// begin begins with an output, for the first time or again. It is known again
+// when it could break off: it is not held as a whole, and not in this process.
+func (f *fetches) begin(o ledger.Output) {
+	if f.prefix.passed > 0 {
+		f.prefix.recall()
+	} else if o.Bytes > f.hold(o) && !f.c.config.LoneWorker {
+		f.prefix = prefix{sum: sha256.New()}
+	}
+}
+
+// forward passes bytes of an output on, but for those that were before.
+func (f *fetches) forward(o ledger.Output, b []byte, pass passOn) error {
+	rest, same := f.prefix.skip(b)
+	if !same {
+		return f.differs(o)
+	}
+	for b := range slices.Chunk(rest, resultData) {
+		if err := pass(b, f.prefix.passed == 0); err != nil {
+			return err
+		}
+		f.prefix.pass(b)
+	}
+	return nil
+}
+
+// end ends an output: all that was passed on must have come again.
+func (f *fetches) end(o ledger.Output) error {
+	if f.prefix.seen < f.prefix.passed {
+		return f.differs(o)
+	}
+	return nil
+}
+
+func (f *fetches) differs(o ledger.Output) error {
+	return api.Errorf(api.Conflict, "the result broke off: an output was lost when %d of its bytes had been delivered, and output %s of worker %s, which was made in its place, begins with others; %s",
+		f.prefix.passed, o.ID, o.Worker, f.anew)
 }
 
 // judge says whether the first output counts as lost after its transfer failed:

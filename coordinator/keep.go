@@ -44,7 +44,7 @@ func (c *Coordinator) readKept(ctx context.Context, id ledger.JobID, r *pb.ReadR
 
 // newReading is the reading of a result by a client.
 func (c *Coordinator) newReading(id ledger.JobID, pass func(keptPart, []byte, bool) error) *keptReading {
-	return &keptReading{fetches: fetches{c: c, job: id}, watch: newWatcher(), patient: true, pass: pass}
+	return &keptReading{fetches: fetches{c: c, job: id, anew: "read it again"}, watch: newWatcher(), patient: true, pass: pass}
 }
 
 // whileOpen lets a client read a kept result, once it is complete.

@@ -129,15 +129,19 @@ func (r *keptResult) find(at ledger.Position) (int, error) {
 // unshelve passes on parts that are here.
 func (k *keptReading) unshelve(r *keptResult, next int) error {
 	for i := next; i < len(r.parts); i++ {
-		begins := true
-		for b := range slices.Chunk(r.shelved[i].Data, resultData) {
-			if err := k.pass(r.parts[i], b, begins); err != nil {
-				return err
-			}
-			begins = false
+		p := r.parts[i]
+		k.begin(p.output)
+		if err := cmp.Or(k.forward(p.output, r.shelved[i].Data, k.passing(p)), k.end(p.output)); err != nil {
+			return err
 		}
+		k.prefix = prefix{}
 	}
 	return nil
+}
+
+// passing passes on bytes of a part.
+func (k *keptReading) passing(p keptPart) passOn {
+	return func(b []byte, begins bool) error { return k.pass(p, b, begins) }
 }
 
 // askAhead asks for parts from one on, as many as may be held, and says which
@@ -157,10 +161,9 @@ func (k *keptReading) askAhead(ctx context.Context, r *keptResult, next int) (in
 	})
 }
 
-// deliver passes on the part whose turn it is. A part that broke off in its
-// middle can't be made good: another attempt need not give the same bytes.
+// deliver passes on the part whose turn it is.
 func (k *keptReading) deliver(ctx context.Context, p keptPart) error {
-	sent, err := k.first(ctx, func(b []byte, begins bool) error { return k.pass(p, b, begins) })
+	err := k.first(ctx, k.passing(p))
 	if err == nil {
 		k.forget(k.done())
 		k.at, k.restarts = p.to, 0
@@ -173,10 +176,6 @@ func (k *keptReading) deliver(ctx context.Context, p keptPart) error {
 	lost, judged := k.judge(broken.why)
 	if lost {
 		k.c.later(func(o *owner) { o.outputLost(k.job, p.output.ID, broken.why) })
-	}
-	if sent > 0 {
-		return api.Errorf(api.Conflict, "the result broke off: output %s of worker %s was lost (%v) when %d of its %d bytes had been delivered; read it again",
-			p.output.ID, p.output.Worker, broken.why, sent, p.output.Bytes)
 	}
 	return cmp.Or(judged, err)
 }

@@ -288,6 +288,29 @@ func TestLostPartsOfAKeptResultAreMadeAgain(t *testing.T) {
 	})
 }
 
+// A part that is lost in the middle is made again, and read on.
+func TestAPartLostInTheMiddleIsReadOn(t *testing.T) {
+	config := unshelved
+	config.ResultBuffer, config.ResultWindow = 10, 10
+	inWorld(t, config, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.keptJob(f, 50)
+		f.credit(1)
+		read := w.readAll(told.GetId())
+		w.must(f.upload(f.sent(), 10))
+		broken := w.upload()
+		w.must(broken.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: []byte(strings.Repeat("1", 20))}))
+		w.must(broken.stream.Send(&pb.UploadRequest{Failure: &pb.Failure{Message: "the disk is broken"}}))
+		l := f.grant()
+		f.done(l, keptOutput(l, 50))
+		go f.serve()
+		want := strings.Repeat("0", 50) + strings.Repeat("1", 50) + strings.Repeat("2", 50)
+		if r := <-read; r.err != nil || string(r.data) != want {
+			t.Errorf("the result is %q, %v", r.data, r.err)
+		}
+	})
+}
+
 // What can't be made again is gone, and its reader is told why.
 func TestALostPartThatCannotBeMadeAgain(t *testing.T) {
 	inWorld(t, unshelved, func(w *world) {

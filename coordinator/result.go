@@ -11,9 +11,8 @@ import (
 )
 
 // A result that is not kept is delivered as it becomes known, and goes as it is
-// delivered. When an output is lost before any of it was passed on, it is made
-// again. When it is lost in the middle, the stream ends with an error, since
-// another attempt need not give the same bytes.
+// delivered. When an output is lost before all of it was passed on, it is made
+// again.
 
 // restartsAllowed is how often in a row the reading may start again without
 // having delivered anything, before it is given up.
@@ -45,7 +44,7 @@ type delivery struct {
 func (c *Coordinator) deliver(ctx context.Context, id ledger.JobID, stream resultStream) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	d := &delivery{fetches: fetches{c: c, job: id}, feed: newFeed(id, cancel), stream: stream}
+	d := &delivery{fetches: fetches{c: c, job: id, anew: "submit the job again"}, feed: newFeed(id, cancel), stream: stream}
 	defer c.later(func(o *owner) { o.closeResult(d.feed) })
 	_, err := ask(ctx, c, func(o *owner, answer func(struct{}, error)) { answer(struct{}{}, o.openResult(d.feed)) })
 	if err != nil {
@@ -135,11 +134,11 @@ func (d *delivery) tell(ctx context.Context, asked []*askFor) error {
 	})
 }
 
-// first delivers the output whose turn it is. When that fails before any of it
-// was passed on, the reading starts again there.
+// first delivers the output whose turn it is. When that fails, the reading starts
+// again there.
 func (d *delivery) first(ctx context.Context) error {
 	a := d.inflight[0]
-	sent, err := d.fetches.first(ctx, func(b []byte, begins bool) error {
+	err := d.fetches.first(ctx, func(b []byte, begins bool) error {
 		return d.stream.Send(&pb.ReadResultResponse{Data: b, BeginsOutput: begins})
 	})
 	var broken *brokenTransfer
@@ -149,9 +148,6 @@ func (d *delivery) first(ctx context.Context) error {
 		return nil
 	case !errors.As(err, &broken):
 		return err
-	case sent > 0:
-		return api.Errorf(api.Conflict, "the result broke off: output %s of worker %s was lost (%v) when %d of its %d bytes had been delivered; submit the job again",
-			a.output.ID, a.output.Worker, broken.why, sent, a.output.Bytes)
 	}
 	d.restarts++
 	if d.restarts > restartsAllowed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -264,19 +265,60 @@ func TestOutputThatIsNeverBroughtEndsTheStream(t *testing.T) {
 	})
 }
 
-func TestOutputLostInTheMiddleEndsTheStream(t *testing.T) {
+// An output that is lost in the middle is made again, and its reader gets the rest
+// of it, if it begins with what was there before; if not, the reading ends.
+func TestOutputLostInTheMiddle(t *testing.T) {
+	first := bytes.Repeat([]byte("0123456789"), 10)
+	for name, second := range map[string]string{
+		"the same": string(first), "longer": string(first) + "more", "otherwise": "x" + string(first[1:]), "shorter": "01234", "the end differs": string(first[:99]) + "x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Config{ResultBuffer: 10, ResultWindow: 10}, func(w *world) {
+				f := w.attach("w1", 1)
+				told := w.runJob(f, 1, func(int64) []byte { return first })
+				f.credit(1)
+				read := w.readAll(told.GetId())
+				broken := w.upload()
+				ticket := f.sent().GetTicket()
+				for part := range slices.Chunk(first[:50], 7) {
+					w.must(broken.stream.Send(&pb.UploadRequest{Ticket: ticket, Data: part}))
+					ticket = ""
+				}
+				w.must(broken.stream.Send(&pb.UploadRequest{Failure: &pb.Failure{Message: "the disk is broken"}}))
+				f.done(f.grant(), []byte(second))
+				go f.serve()
+				r := <-read
+				if strings.HasPrefix(second, string(first[:50])) {
+					if r.err != nil || string(r.data) != second {
+						t.Errorf("the result is %q, %v", r.data, r.err)
+					}
+					return
+				}
+				w.refused("a result that broke off", r.err, api.Conflict)
+				if string(r.data) != string(first[:50]) {
+					t.Errorf("before its end came %q", r.data)
+				}
+			})
+		})
+	}
+}
+
+// An upload that breaks off again and again costs nothing but time.
+func TestUploadThatBreaksInTheMiddle(t *testing.T) {
 	inWorld(t, Config{ResultBuffer: 10, ResultWindow: 10}, func(w *world) {
 		f := w.attach("w1", 1)
-		told := w.runJob(f, 1, func(int64) []byte { return make([]byte, 100) })
+		output := bytes.Repeat([]byte("0123456789"), 10)
+		told := w.runJob(f, 1, func(int64) []byte { return output })
 		read := w.readAll(told.GetId())
-		broken := w.upload()
-		w.must(broken.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: make([]byte, 50)}))
-		synctest.Wait()
-		broken.hangUp()
-		r := <-read
-		w.refused("a result that broke off", r.err, api.Conflict)
-		if len(r.data) != 50 {
-			t.Errorf("%d bytes came", len(r.data))
+		for _, n := range []int{20, 70, 50} {
+			broken := w.upload()
+			w.must(broken.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: output[:n]}))
+			synctest.Wait()
+			broken.hangUp()
+		}
+		go f.serve()
+		if r := <-read; r.err != nil || !bytes.Equal(r.data, output) {
+			t.Errorf("the result is %q, %v", r.data, r.err)
 		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -102,7 +101,7 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 	if err != nil {
 		r.Spool.Drop(outcome.GetOutput().GetId())
 		outcome.Output, outcome.Counters, outcome.Plan = nil, nil, nil
-		class, failure := r.classify(ctx, r.blameless(err, spool), lease, job)
+		class, failure := r.classify(ctx, r.blameless(ctx, err, spool), lease, job)
 		outcome.Class, outcome.Failure = class, api.ClipFailure(placed(failure, err, lease))
 		if class != pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
 			outcome.Missing = nil
@@ -116,16 +115,14 @@ func (r *Runner) Run(ctx context.Context, lease *pb.Lease, job *pb.JobContext, l
 	return outcome
 }
 
-// blameless is the error of an attempt, unless it has none: somebody removed the
-// spool's folder under its hands.
-func (r *Runner) blameless(err error, spool int) error {
-	switch mended, fault := r.Spool.Mend(spool); {
-	case mended:
-		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETURNED, "somebody removed the spool's folder")
-	case fault != nil:
-		return errors.Join(err, fault)
+// blameless is the error of an attempt, unless the spool says that another than
+// the attempt is to blame for it.
+func (r *Runner) blameless(ctx context.Context, err error, spool int) error {
+	excuse, fault := r.Spool.Excuse(ctx, err, spool)
+	if excuse != "" {
+		return processor.Fail(pb.OutcomeClass_OUTCOME_CLASS_RETURNED, "%s", excuse)
 	}
-	return err
+	return errors.Join(err, fault)
 }
 
 func (r *Runner) dispatch(ctx context.Context, lease *pb.Lease, job *pb.JobContext, live *Live, outcome *pb.Outcome) (err error) {
@@ -299,7 +296,7 @@ func (r *Runner) classify(ctx context.Context, err error, lease *pb.Lease, job *
 		}
 		return failure.Class, failure.Detail
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if exchange.IsFull(err) {
 		return r.full(err)
 	}
 	return pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, &pb.Failure{

@@ -1,19 +1,18 @@
 package attempt
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 
 	pb "github.com/millrace/millrace/api/millracev1"
+	"github.com/millrace/millrace/worker/exchange"
 )
 
 // placed is a failure that tells which part of the source the attempt was
 // about, unless it does already, or the place has nothing to do with it.
 func placed(f *pb.Failure, err error, lease *pb.Lease) *pb.Failure {
 	where := inputOf(lease.GetSplits())
-	if f == nil || where == "" || len(f.GetBadRecords()) > 0 || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if f == nil || where == "" || len(f.GetBadRecords()) > 0 || exchange.IsFull(err) {
 		return f
 	}
 	for _, split := range lease.GetSplits() {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -27,6 +28,21 @@ func startCleaner(parent string) *cleaner {
 		}
 	}()
 	return c
+}
+
+// wait waits until the cleaning is over, or until ctx ends, and says whether it
+// was still going on.
+func (c *cleaner) wait(ctx context.Context) bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // stop ends the cleaning, in the middle of a folder if need be.

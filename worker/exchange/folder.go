@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,18 +60,33 @@ func makeFolder(parent, dir string) (string, lock, error) {
 	return dir, held, nil
 }
 
-// Made is how often the spool's folder was made. Who finds later that it could
-// do nothing there asks Mend whether that is why.
+// Made is how often the spool's folder was made, which Excuse wants to know.
 func (s *Spool) Made() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.made
 }
 
-// Mend looks whether somebody removed the spool's folder since it was made for
+// Excuse says why an attempt is not to blame for its error, if it is not: since
+// its spool was made for the nth time, somebody removed its folder, which is made
+// again then; or the disk is full of what dead workers left, which is removed
+// then, or ctx has ended. The error is of making the folder.
+func (s *Spool) Excuse(ctx context.Context, err error, n int) (string, error) {
+	switch mended, fault := s.mend(n); {
+	case fault != nil:
+		return "", fault
+	case mended:
+		return "somebody removed the spool's folder", nil
+	case IsFull(err) && s.clean.wait(ctx):
+		return "what dead workers left had to be removed first", nil
+	}
+	return "", nil
+}
+
+// mend looks whether somebody removed the spool's folder since it was made for
 // the nth time, as those do who tidy up temporary folders, and makes it anew. What
 // it held is gone then.
-func (s *Spool) Mend(n int) (bool, error) {
+func (s *Spool) mend(n int) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.made != n {

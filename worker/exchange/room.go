@@ -31,6 +31,11 @@ func (e *FullError) Error() string { return e.message }
 // Unwrap is what a full disk says.
 func (e *FullError) Unwrap() error { return e.cause }
 
+// IsFull says whether an error is that a spool, or a disk, is full.
+func IsFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // of is a job's share, made when it is first asked for.
 func (s *Spool) of(job uint64) *share {
 	if s.jobs[job] == nil {
@@ -80,7 +85,7 @@ func (s *Spool) reserve(job uint64, n, limit int64) error {
 // written is the error of writing an output of a job. Where the disk is full, and
 // other jobs have more of it than this one, that is why, as far as can be told.
 func (s *Spool) written(job uint64, err error) error {
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if !IsFull(err) {
 		return err
 	}
 	s.mu.Lock()

@@ -48,12 +48,18 @@ func Open(parent, worker string, limit int64) (*Spool, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("make the spool folder: %w", err)
 	}
+	clean := startCleaner(parent)
 	dir, lock, err := makeFolder(parent, "")
+	if IsFull(err) { // by what is being removed, perhaps
+		<-clean.done
+		dir, lock, err = makeFolder(parent, "")
+	}
 	if err != nil {
+		clean.stop()
 		return nil, fmt.Errorf("make a spool in %s: %w", parent, err)
 	}
 	return &Spool{
-		dir: dir, worker: worker, limit: limit, lock: lock, made: 1, clean: startCleaner(parent),
+		dir: dir, worker: worker, limit: limit, lock: lock, made: 1, clean: clean,
 		held: map[string]*stored{}, jobs: map[uint64]*share{},
 	}, nil
 }

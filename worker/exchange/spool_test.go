@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -301,6 +304,39 @@ func TestCleanUpAfterACrash(t *testing.T) {
 			t.Errorf("%s is there: %v, want %v", path, err == nil, there)
 		}
 	}
+}
+
+// A disk that is full of what a worker's former self left is no batch's fault:
+// whoever meets it waits until that is gone.
+func TestADiskThatDeadWorkersFill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, 1<<20)
+		excuse := func(ctx context.Context, err error) string {
+			said, fault := s.Excuse(ctx, err, s.Made())
+			if fault != nil {
+				t.Error(fault)
+			}
+			return said
+		}
+		s.Cleaned()
+		if said := excuse(t.Context(), syscall.ENOSPC); said != "" {
+			t.Errorf("nothing was left, and it says %q", said)
+		}
+		cleaned := s.Clean()
+		defer cleaned()
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if said := excuse(ended, syscall.ENOSPC); said == "" {
+			t.Error("an attempt that was ended waits")
+		}
+		if said := excuse(t.Context(), syscall.EIO); said != "" {
+			t.Errorf("a broken disk: %q", said)
+		}
+		time.AfterFunc(time.Second, cleaned) // once it waits
+		if said := excuse(t.Context(), syscall.ENOSPC); !strings.Contains(said, "dead workers") {
+			t.Errorf("it says %q", said)
+		}
+	})
 }
 
 // Workers of one machine start at the same time, in the same folder.

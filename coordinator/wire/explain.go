@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
@@ -71,9 +72,18 @@ func cutting(v ledger.JobView) []string {
 	said := []string{rule(v.Plan.Stages[0].Cut)}
 	if s := v.Stats; s.BatchTime > 0 {
 		said = append(said, fmt.Sprintf("So far a batch of the source has %.0f records and takes %s, means of all that are done.",
-			s.BatchRecords, s.BatchTime.Round(s.BatchTime/100+1)))
+			s.BatchRecords, roughly(s.BatchTime)))
 	}
 	return said
+}
+
+// roughly is a time in two digits.
+func roughly(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 100 {
+		unit *= 10
+	}
+	return d.Round(unit)
 }
 
 func rule(c ledger.Cut) string {

@@ -3,6 +3,7 @@ package wire
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -55,6 +56,16 @@ func TestWaitsNameStagesAsThePlanDoes(t *testing.T) {
 		said := Explained(v, []ledger.Wait{{Kind: ledger.WaitStage, Name: name, N: 1, M: 2}}).GetWaiting()
 		if len(said) != 1 || !strings.Contains(said[0], want) {
 			t.Errorf("stage %s is told as %q", name, said)
+		}
+	}
+}
+
+func TestTimesAreToldRoughly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		361366500: "360ms", 94361366: "94ms", 1261366500: "1.3s", 7: "7ns", 250100: "250µs", 0: "0s",
+	} {
+		if got := roughly(d).String(); got != want {
+			t.Errorf("%s is told as %s", d, got)
 		}
 	}
 }

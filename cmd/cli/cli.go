@@ -175,7 +175,7 @@ func (a *app) report(err error) int {
 	case errors.As(f.err, &faults):
 		a.tellFaults(faults)
 	default:
-		fmt.Fprintf(a.stderr, "millrace: %v\n", f.err)
+		fmt.Fprintf(a.stderr, "millrace: %s\n", plainLines(f.err.Error()))
 	}
 	return f.status
 }

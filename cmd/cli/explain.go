@@ -70,13 +70,17 @@ func (a *app) tellPlan(told *pb.ExplainJobResponse, job *pb.Job) error {
 			b.WriteString("its plan is being made\n")
 		}
 	}
-	return a.print("%s", b.String())
+	return a.print("%s", plainLines(b.String()))
 }
 
 // writeSentences writes a heading with sentences under it; nothing for none.
 func writeSentences(to io.Writer, heading string, sentences []string) {
-	if len(sentences) > 0 {
-		fmt.Fprintf(to, "%s\n%s\n", heading, indented(strings.Join(sentences, "\n"), "  "))
+	if len(sentences) == 0 {
+		return
+	}
+	fmt.Fprintln(to, heading)
+	for _, sentence := range sentences {
+		fmt.Fprintf(to, "  %s\n", plain(sentence))
 	}
 }
 
@@ -139,7 +143,7 @@ func writeColumns(to io.Writer, columns []*pb.Column) {
 	}
 	var names []string
 	for _, column := range columns[:min(len(columns), maxColumns)] {
-		names = append(names, strings.TrimSpace(column.GetName()+" "+column.GetType()))
+		names = append(names, plain(strings.TrimSpace(column.GetName()+" "+column.GetType())))
 	}
 	if more := len(columns) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
@@ -154,7 +158,7 @@ func writeStage(to io.Writer, i int, stage *pb.StagePlan) {
 	}
 	fmt.Fprintf(to, "stage %d%s: %s\n", i+1, called(stage.GetName()), input)
 	if stage.GetReason() != "" {
-		fmt.Fprintf(to, "  why: %s\n", stage.GetReason())
+		fmt.Fprintf(to, "  why: %s\n", plain(stage.GetReason()))
 	}
 	for _, step := range stage.GetSteps() {
 		writeStep(to, "step", step)
@@ -163,7 +167,7 @@ func writeStage(to io.Writer, i int, stage *pb.StagePlan) {
 		writeStep(to, "merges neighbours by", stage.GetCombine())
 	}
 	if len(stage.GetRequires()) > 0 {
-		fmt.Fprintf(to, "  needs: %s\n", strings.Join(stage.GetRequires(), ", "))
+		fmt.Fprintf(to, "  needs: %s\n", plain(strings.Join(stage.GetRequires(), ", ")))
 	}
 }
 
@@ -172,7 +176,7 @@ func called(name string) string {
 	if _, err := strconv.Atoi(name); name == "" || err == nil {
 		return ""
 	}
-	return " (" + name + ")"
+	return " (" + plain(name) + ")"
 }
 
 // cutLine says how the source is cut.
@@ -204,10 +208,10 @@ func writeStep(to io.Writer, what string, step *pb.Step) {
 	case *pb.Step_Sql:
 		fmt.Fprintf(to, "  %s: sql\n%s\n", what, indented(p.Sql.GetQuery(), "    "))
 	case *pb.Step_Command:
-		fmt.Fprintf(to, "  %s: command %s\n", what, commandLine(p.Command))
+		fmt.Fprintf(to, "  %s: command %s\n", what, strings.ReplaceAll(commandLine(p.Command), "\n", "\n    "))
 	case *pb.Step_Function:
 		phase := strings.ToLower(strings.TrimPrefix(p.Function.GetPhase().String(), "FUNCTION_PHASE_"))
-		fmt.Fprintf(to, "  %s: function %s (%s)\n", what, p.Function.GetName(), phase)
+		fmt.Fprintf(to, "  %s: function %s (%s)\n", what, plain(p.Function.GetName()), phase)
 	case *pb.Step_Encode:
 		fmt.Fprintf(to, "  %s: write %s\n", what, api.ShortName(p.Encode.GetFormat()))
 	}

@@ -264,7 +264,7 @@ func jobText(job *pb.Job, waiting []string) string {
 	var b strings.Builder
 	line := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(&b, "%-10s%s\n", name, text)
+			fmt.Fprintf(&b, "%-10s%s\n", name, plain(text))
 		}
 	}
 	line("job", job.GetId())

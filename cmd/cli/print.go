@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // printJSON prints a value on standard output.
@@ -79,6 +80,27 @@ func count(n int64, one, many string) string {
 		return "1 " + one
 	}
 	return grouped(n) + " " + many
+}
+
+// plain is a text on one line that is safe to see: what is not for a terminal,
+// which others may have put in a name, is a question mark.
+func plain(text string) string { return strings.Map(graphic, text) }
+
+func graphic(r rune) rune {
+	if unicode.IsGraphic(r) {
+		return r
+	}
+	return '?'
+}
+
+// plainLines is plain for a text that may have several lines.
+func plainLines(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		return graphic(r)
+	}, strings.ReplaceAll(text, "\r\n", "\n"))
 }
 
 // indented puts a prefix before each line of a text.

@@ -193,7 +193,7 @@ func (w *waiting) reasons(ctx context.Context) string {
 func (w *waiting) say(reasons, before string) string {
 	w.of.progress.waits(reasons)
 	if reasons != "" && reasons != before && !w.of.progress.shows() {
-		fmt.Fprintf(w.of.app.stderr, "millrace: job %s waits: %s\n", w.id, reasons)
+		fmt.Fprintf(w.of.app.stderr, "millrace: job %s waits: %s\n", w.id, plain(reasons))
 	}
 	return reasons
 }

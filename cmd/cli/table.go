@@ -138,15 +138,9 @@ func (t *table) line(b *strings.Builder, cells []string, shown, widths []int) {
 	b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
-// clipped is a text in at most so many cells. Control characters, which someone
-// may have put in a name, are not for a terminal.
+// clipped is a text, made plain, in at most so many cells.
 func clipped(text string, width int) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, text)
+	text = plain(text)
 	if utf8.RuneCountInString(text) <= width {
 		return text
 	}

@@ -44,9 +44,9 @@ func (r *job) tellSummary(s summary) error {
 	if !r.app.json {
 		switch {
 		case s.OutputFiles > 0:
-			fmt.Fprintf(r.app.stderr, "%s, %s, in %s\n", count(int64(s.OutputFiles), "file", "files"), size(s.BytesOut), s.Output)
+			fmt.Fprintf(r.app.stderr, "%s, %s, in %s\n", count(int64(s.OutputFiles), "file", "files"), size(s.BytesOut), plain(s.Output))
 		case s.Output != "": // perhaps not to be seen from here
-			fmt.Fprintf(r.app.stderr, "%s in %s\n", size(s.BytesOut), s.Output)
+			fmt.Fprintf(r.app.stderr, "%s in %s\n", size(s.BytesOut), plain(s.Output))
 		}
 		text := s.String()
 		if width, _, err := term.GetSize(int(r.app.stderr.Fd())); err == nil {
@@ -91,15 +91,15 @@ func tellShellSigns(to io.Writer, spec *pb.JobSpec) {
 
 // tellFailure says why a job failed: what, where, and what there is to see.
 func tellFailure(to io.Writer, f *pb.Failure) {
-	fmt.Fprintf(to, "millrace: the job failed: %s\n", f.GetMessage())
+	fmt.Fprintf(to, "millrace: the job failed: %s\n", strings.TrimSpace(indented(plainLines(f.GetMessage()), "  ")))
 	if f.GetExitStatus() > 0 {
 		fmt.Fprintf(to, "  exit status: %d\n", f.GetExitStatus())
 	}
 	if f.GetSignal() != "" {
-		fmt.Fprintf(to, "  signal: %s\n", f.GetSignal())
+		fmt.Fprintf(to, "  signal: %s\n", plain(f.GetSignal()))
 	}
 	if detail := strings.TrimSpace(f.GetDetail()); detail != "" {
-		fmt.Fprintf(to, "%s\n", indented(detail, "  | "))
+		fmt.Fprintf(to, "%s\n", indented(plainLines(detail), "  | "))
 	}
 	tellRecords(to, f.GetBadRecords())
 	if len(f.GetBadRecords()) > 0 {
@@ -123,7 +123,7 @@ func tellSkipped(to io.Writer, stats *pb.JobStats) {
 
 func tellRecords(to io.Writer, records []*pb.BadRecord) {
 	for _, bad := range records {
-		fmt.Fprintf(to, "  %s: %s: %q\n", whereOf(bad), bad.GetReason(), bad.GetRecord())
+		fmt.Fprintf(to, "  %s: %s: %q\n", plain(whereOf(bad)), plain(bad.GetReason()), bad.GetRecord())
 	}
 }
 

@@ -3,8 +3,12 @@ package coordinator
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/peer"
@@ -65,12 +69,14 @@ type fleetBook struct {
 	workers map[ledger.WorkerID]*known
 	views   func() []ledger.WorkerView // of all workers that the ledger knows
 	sweepAt int                        // how many there must be for the next sweep
+
+	rivals map[string]fleet.Member // other coordinators that live, by name
 }
 
 const firstSweep = 1_000
 
 func newFleetBook(views func() []ledger.WorkerView) *fleetBook {
-	return &fleetBook{workers: make(map[ledger.WorkerID]*known), views: views, sweepAt: firstSweep}
+	return &fleetBook{workers: make(map[ledger.WorkerID]*known), views: views, sweepAt: firstSweep, rivals: make(map[string]fleet.Member)}
 }
 
 // of is what is known of a worker, from now on.
@@ -128,9 +134,35 @@ func peerOf(ctx context.Context) net.Addr {
 // Observe tells the coordinator what gossip holds of a member. It is called
 // with every change, in order, and may wait for room.
 func (c *Coordinator) Observe(m fleet.Member) {
-	if m.Role == fleet.Worker {
-		c.later(func(o *owner) { o.gossiped(m) })
+	c.later(func(o *owner) {
+		if m.Role == fleet.Worker {
+			o.gossiped(m)
+		} else {
+			o.fleet.rival(m)
+		}
+	})
+}
+
+// rival notes how another coordinator of the fleet is.
+func (b *fleetBook) rival(m fleet.Member) {
+	if m.Opinion == fleet.Alive || m.Opinion == fleet.Suspect {
+		b.rivals[m.Name] = m
+	} else if b.rivals[m.Name].Incarnation <= m.Incarnation {
+		delete(b.rivals, m.Name)
 	}
+}
+
+// elsewhere is why a worker that lives may have no session here: it may have one
+// with another coordinator. It is empty when there is none.
+func (b *fleetBook) elsewhere() string {
+	var where []string
+	for _, name := range slices.Sorted(maps.Keys(b.rivals)) {
+		where = append(where, b.rivals[name].Addresses...)
+	}
+	if len(where) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("it may be with another coordinator of this fleet, at %s: stop one of the two", strings.Join(where, ", "))
 }
 
 func (o *owner) gossiped(m fleet.Member) {
@@ -195,10 +227,22 @@ func (o *owner) worker(v ledger.WorkerView) *pb.Worker {
 		m.Version, m.DataAddresses, m.Zone = member.Version, member.Addresses, member.Zone
 		m.Slots, m.Incarnation = uint32(max(member.Slots, 0)), member.Incarnation
 	}
-	if v.State == ledger.StandingUnattached && k.member.Opinion == fleet.Alive {
-		m.Reason = cmp.Or(m.Reason, "it has not attached: its log says why")
+	if k.member.Opinion == fleet.Alive {
+		m.Reason = o.fleet.reason(v.State, m.Reason)
 	}
 	return m
+}
+
+// reason is why a worker that lives is as it is, beside what the ledger knows.
+func (b *fleetBook) reason(state ledger.Standing, known string) string {
+	elsewhere := b.elsewhere()
+	switch {
+	case state == ledger.StandingUnattached:
+		return cmp.Or(known, elsewhere, "it has not attached: its log says why")
+	case state == ledger.StandingAway && elsewhere != "":
+		return known + "; " + elsewhere
+	}
+	return known
 }
 
 // drainWorker tells a worker to leave.

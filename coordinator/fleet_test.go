@@ -72,6 +72,36 @@ func TestHowWorkersAre(t *testing.T) {
 	})
 }
 
+// Where there is another coordinator, a worker that is not here may be there.
+func TestWorkersOfAnotherCoordinator(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		f := w.dial()
+		f.introduce(attachOf(func(a *pb.Attach) { a.Worker = "gone" }))
+		f.hangUp()
+		synctest.Wait()
+		for _, name := range []string{"gone", "never"} {
+			w.c.Observe(fleet.Member{Name: name, Incarnation: 1, Role: fleet.Worker, Opinion: fleet.Alive})
+		}
+		before := w.workers()
+		boss := fleet.Member{Name: "boss", Incarnation: 9, Role: fleet.Coordinator, Opinion: fleet.Alive, Addresses: []string{"10.0.0.9:7400"}}
+		w.c.Observe(boss)
+		for name, one := range w.workers() {
+			if why := one.GetReason(); !strings.Contains(why, "10.0.0.9:7400") || !strings.Contains(why, "stop one") {
+				t.Errorf("why %s is not here: %q", name, why)
+			}
+		}
+		for _, last := range []fleet.Opinion{fleet.Dead, fleet.Alive, fleet.Left} {
+			boss.Opinion = last
+			w.c.Observe(boss)
+		}
+		for name, one := range w.workers() {
+			if one.GetReason() != before[name].GetReason() {
+				t.Errorf("why %s is not here: %q, before %q", name, one.GetReason(), before[name].GetReason())
+			}
+		}
+	})
+}
+
 // A worker that tries again and again does not flood the log.
 func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
 	var lines strings.Builder

@@ -12,7 +12,8 @@ import (
 // slower: of each process only the latest is kept.
 type members struct {
 	logger  *slog.Logger
-	self    string
+	self    string // its own name
+	addr    string // where it is reached
 	observe func(fleet.Member)
 
 	mu      sync.Mutex
@@ -28,9 +29,9 @@ type process struct {
 	incarnation uint64
 }
 
-func newMembers(logger *slog.Logger, self string, observe func(fleet.Member)) *members {
+func newMembers(logger *slog.Logger, addr string, observe func(fleet.Member)) *members {
 	return &members{
-		logger: logger, self: self, observe: observe,
+		logger: logger, self: memberName(addr), addr: addr, observe: observe,
 		waiting: make(map[process]fleet.Member), signal: make(chan struct{}, 1),
 	}
 }
@@ -59,9 +60,21 @@ func (m *members) run(ctx context.Context) error {
 			return nil
 		}
 		for _, member := range m.take() {
-			m.observe(member)
-			m.greet(member)
+			m.pass(member)
 		}
+	}
+}
+
+// pass tells the coordinator of a member, but for what it was in an earlier life.
+func (m *members) pass(member fleet.Member) {
+	other := member.Role == fleet.Coordinator
+	if other && member.Name == m.self {
+		return
+	}
+	m.observe(member)
+	if other && member.Opinion == fleet.Alive {
+		m.logger.Warn("another coordinator is in the fleet: each has jobs of its own, and each worker takes leases from one of the two alone; "+
+			"stop one of them, and its workers come to the other", "here", m.addr, "there", member.Addresses, "name", member.Name, "version", member.Version)
 	}
 }
 
@@ -75,13 +88,4 @@ func (m *members) take() []fleet.Member {
 	clear(m.waiting)
 	m.order = nil
 	return list
-}
-
-// greet warns of a second coordinator: each has jobs of its own, and workers
-// join either.
-func (m *members) greet(member fleet.Member) {
-	if member.Role == fleet.Coordinator && member.Opinion == fleet.Alive && member.Name != m.self {
-		m.logger.Warn("another coordinator is in the fleet; workers take leases from one of them only",
-			"name", member.Name, "addresses", member.Addresses, "version", member.Version)
-	}
 }

@@ -21,7 +21,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel(nil)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	members := newMembers(s.config.Logger, memberName(s.addr), s.boss.Observe)
+	members := newMembers(s.config.Logger, s.addr, s.boss.Observe)
 	parts := []struct {
 		name string
 		run  func() error

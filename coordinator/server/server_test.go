@@ -153,6 +153,65 @@ func TestGossipTellsOfBoth(t *testing.T) {
 	until(t, found, func(m fleet.Member) bool { return m.Role == fleet.Coordinator && m.Opinion == fleet.Left })
 }
 
+// logged are the lines of a log that have a word.
+type logged struct {
+	word  string
+	lines chan string
+}
+
+func (l logged) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), l.word) {
+		l.lines <- string(line)
+	}
+	return len(line), nil
+}
+
+// Two coordinators that share a fleet say so, each with both addresses, and so
+// does the list of workers.
+func TestTwoCoordinatorsInOneFleet(t *testing.T) {
+	ctx := within(t)
+	var servers []*Server
+	var logs []logged
+	for range 2 {
+		c, log := loopback(), logged{"another coordinator", make(chan string, 100)}
+		c.Logger = slog.New(slog.NewTextHandler(log, nil))
+		s, _ := start(t, c)
+		servers, logs = append(servers, s), append(logs, log)
+	}
+	gossip, err := fleet.Start(ctx, fleet.Config{
+		Name: "w1", Incarnation: 7, Role: fleet.Worker, Bind: "127.0.0.1:0", Join: []string{servers[0].GossipAddr(), servers[1].GossipAddr()},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := make(chan error, 1)
+	gossipCtx, leave := context.WithCancel(ctx)
+	go func() { running <- gossip.Run(gossipCtx) }()
+	defer func() { leave(); <-running }()
+	for i, s := range servers {
+		other := servers[1-i].Addr()
+		select {
+		case line := <-logs[i].lines:
+			if !strings.Contains(line, s.Addr()) || !strings.Contains(line, other) || !strings.Contains(line, "stop one of them") {
+				t.Errorf("coordinator %d says %s", i, line)
+			}
+		case <-ctx.Done():
+			t.Fatalf("coordinator %d does not notice the other", i)
+		}
+		client := api.NewClient(dial(t, s.Addr(), insecure.NewCredentials()))
+		for { // each question is a round trip; it will be told soon
+			workers, err := client.Workers(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(workers) == 1 && strings.Contains(workers[0].GetReason(), other) {
+				break
+			}
+		}
+	}
+}
+
 func until(t *testing.T, found <-chan fleet.Member, good func(fleet.Member) bool) {
 	t.Helper()
 	deadline := time.After(patience)

@@ -353,7 +353,8 @@ type Source struct {
 	// at most 4,096 bytes each.
 	Files []string `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	// Read the client's standard input. The client puts it where workers can
-	// read it, and submits that as a file.
+	// read it, and submits that as a file; lines up to 1 MiB may go along as
+	// records, one batch unless the job says otherwise.
 	Stdin bool `protobuf:"varint,2,opt,name=stdin,proto3" json:"stdin,omitempty"`
 	// Inline records, each one line; at most 1 MiB in all.
 	Records []string `protobuf:"bytes,3,rep,name=records,proto3" json:"records,omitempty"`

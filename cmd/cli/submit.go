@@ -233,6 +233,9 @@ func (a *app) takeAlong(ctx context.Context, spec *pb.JobSpec) error {
 	}
 	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
 	s.Files, s.Stdin, s.Records = nil, false, lines
+	if b := spec.GetBatch(); b.GetBatches() == 0 && b.GetRecords() == 0 && b.GetBytes() == 0 {
+		batch(spec).Batches = 1 // as the file would be that `run` makes of it
+	}
 	return nil
 }
 

@@ -119,6 +119,9 @@ func TestSubmitTakesSmallInputAlong(t *testing.T) {
 	c := ofBooks(t)
 	c.want(c.askWith("a b\nc\n", "submit", "--wait", "-q", "--batches", "1", "--command", "wc -w", "-"), 0, "3\n")
 	c.want(c.askWith("a b\nc", "submit", "--wait", "-q", "--command", "cat", "-"), 0, "a b\nc\n")
+	many := strings.Repeat("x\n", 100_000)
+	c.want(c.askWith(many, "submit", "--wait", "-q", "--command", "wc -l", "-"), 0, "100000\n")
+	c.want(c.askWith(many, "submit", "--wait", "-q", "--batches", "2", "--command", "wc -l", "-"), 0, "50000\n50000\n")
 	for stdin, args := range map[string][]string{
 		"a,b\n1,2\n":                  {"--format", "csv", "-"},
 		"a\n":                         {"books/a.txt", "-"},

@@ -17,21 +17,38 @@ func CheckExposure(role Role, listen string, hasTLS, hasKey, insecure bool) erro
 	if err != nil {
 		return fmt.Errorf("%q is not HOST:PORT (an IPv6 address goes in brackets)", listen)
 	}
-	if insecure || hasTLS && hasKey || isLoopback(host) {
+	open := Exposure(role, listen, hasTLS, hasKey)
+	if insecure || open == "" {
 		return nil
 	}
-	d := dangerOf(role, listen, host)
-	var open, fix []string
+	var fix []string
 	if !hasTLS {
-		open = append(open, d.calls)
 		fix = append(fix, "--tls-cert, --tls-key and --tls-ca (millrace certs makes them)")
 	}
 	if !hasKey {
-		open = append(open, d.gossip)
 		fix = append(fix, "--gossip-key-file")
 	}
-	return fmt.Errorf("%s lets everybody who reaches it %s: give %s, or %s on 127.0.0.1, or say that it is meant with --insecure",
-		d.what, strings.Join(open, ", and "), strings.Join(fix, " and "), d.instead)
+	return fmt.Errorf("%s: give %s, or %s on 127.0.0.1, or say that it is meant with --insecure",
+		open, strings.Join(fix, " and "), dangerOf(role, listen, host).instead)
+}
+
+// Exposure says what is open to whom where a process of a role, Coordinator or
+// Worker, listens ("host:port"); empty on loopback, and with TLS and a gossip
+// key.
+func Exposure(role Role, listen string, hasTLS, hasKey bool) string {
+	host, _, _ := net.SplitHostPort(listen)
+	if hasTLS && hasKey || isLoopback(host) {
+		return ""
+	}
+	d := dangerOf(role, listen, host)
+	var open []string
+	if !hasTLS {
+		open = append(open, d.calls)
+	}
+	if !hasKey {
+		open = append(open, d.gossip)
+	}
+	return fmt.Sprintf("%s lets everybody who reaches it %s", d.what, strings.Join(open, ", and "))
 }
 
 // danger is what strangers could do without TLS and without a gossip key.

@@ -114,6 +114,10 @@ func TestExposure(t *testing.T) {
 		{"7", false, false, true, []string{"not HOST:PORT"}},
 	} {
 		err := CheckExposure(Coordinator, c.listen, c.tls, c.key, c.insecure)
+		if open := Exposure(Coordinator, c.listen, c.tls, c.key); err != nil && c.listen != "7" && !strings.HasPrefix(err.Error(), open+": ") ||
+			err == nil && (open != "") != c.insecure {
+			t.Errorf("on %s there is open: %q", c.listen, open)
+		}
 		if c.says == nil && err != nil {
 			t.Errorf("%s is refused: %v", c.listen, err)
 		}

@@ -109,6 +109,16 @@ func (k *Keeper) logger() *slog.Logger {
 // Name is the name in the certificate.
 func (k *Keeper) Name() string { return peerOf(k.current().cert.Leaf).Name }
 
+// Require is nil when its own certificate has a role, and otherwise says that
+// nobody would accept it in that.
+func (k *Keeper) Require(role Role) error {
+	if own := peerOf(k.current().cert.Leaf); !own.Has(role) {
+		return fmt.Errorf("the certificate %s of %s has %s, and nobody accepts that as a %s's: give one with that role (millrace certs makes it)",
+			k.files.Cert, own.Name, own.has(), role)
+	}
+	return nil
+}
+
 // current is what the files hold now, or held before they broke.
 func (k *Keeper) current() *holding {
 	k.mu.Lock()

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // errStopping is the cause of what Run stops.
@@ -40,6 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}()
 	}
 	s.gossip.Watch(members.tell)
+	s.config.warnExposed()
 	s.config.Logger.Info("coordinator serves", "listen", s.addr, "gossip", s.GossipAddr(), "tls", s.config.TLS.Set(), "version", s.config.Version)
 	<-ctx.Done()
 	faults := []error{s.gossip.Leave(leaveWithin)}
@@ -61,7 +64,7 @@ func (s *Server) stopGRPC() {
 
 // besidesStop is an error, unless it only says that somebody was told to stop.
 func besidesStop(err error) error {
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
 	return err

@@ -119,6 +119,16 @@ func (c Config) check() error {
 	return nil
 }
 
+// warnExposed logs what is open to strangers, as it was said to be meant.
+func (c Config) warnExposed() {
+	for _, address := range []string{c.Listen, c.Gossip} {
+		if open := identity.Exposure(identity.Coordinator, address, c.TLS.Set(), c.GossipKeyFile != ""); open != "" {
+			c.Logger.Warn(open + ", as --insecure says")
+			return
+		}
+	}
+}
+
 func checkAddress(name, address string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return fmt.Errorf("coordinator: %s is %q; it must be HOST:PORT, an IPv6 address in brackets", name, address)
@@ -133,6 +143,9 @@ func (c Config) secure() ([]grpc.ServerOption, error) {
 	}
 	keeper, err := identity.Open(c.TLS)
 	if err != nil {
+		return nil, err
+	}
+	if err := keeper.Require(identity.Coordinator); err != nil {
 		return nil, err
 	}
 	keeper.LogTo(c.Logger)

@@ -245,6 +245,7 @@ func TestIPv6(t *testing.T) {
 }
 
 func TestWhatIsRefusedAtTheStart(t *testing.T) {
+	of := certificates(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -257,6 +258,7 @@ func TestWhatIsRefusedAtTheStart(t *testing.T) {
 		"no port":          {func(c *Config) { c.Listen = "127.0.0.1" }, "HOST:PORT"},
 		"open to all":      {func(c *Config) { c.Listen = "0.0.0.0:0" }, "insecure"},
 		"a port in use":    {func(c *Config) { c.Listen = taken.Addr().String() }, "in use"},
+		"a worker's":       {func(c *Config) { c.TLS = of(identity.Worker) }, "has the role worker"},
 		"no certificate":   {func(c *Config) { c.TLS.Cert = "/nowhere.crt" }, "tls"},
 		"no gossip key":    {func(c *Config) { c.GossipKeyFile = "/nowhere.key" }, "nowhere"},
 		"a wrong setting":  {func(c *Config) { c.Coordinator.MaxJobs = -1 }, "MaxJobs"},
@@ -267,6 +269,19 @@ func TestWhatIsRefusedAtTheStart(t *testing.T) {
 		c.change(&config)
 		if _, err := New(config); err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(c.want)) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// What --insecure leaves open is said in the log, in the same words.
+func TestWhatIsOpenIsLogged(t *testing.T) {
+	for listen, want := range map[string]int{"127.0.0.1:0": 0, "0.0.0.0:0": 1} {
+		c, log := loopback(), logged{"lets everybody who reaches it", make(chan string, 100)}
+		c.Listen, c.Gossip, c.Insecure, c.Logger = listen, listen, true, slog.New(slog.NewTextHandler(log, nil))
+		_, stop := start(t, c)
+		stop()
+		if len(log.lines) != want {
+			t.Errorf("on %s it is said %d times", listen, len(log.lines))
 		}
 	}
 }

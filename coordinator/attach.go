@@ -178,8 +178,9 @@ func bounded(what string, list []string, most, bytes int) error {
 func (o *owner) endAbsent(s *session, jobs []uint64) {
 	for _, id := range jobs {
 		v, known := o.ledger.Job(ledger.JobID(id), o.now)
-		needed := known && !v.ResultRead && v.State != ledger.StateFailed && v.State != ledger.StateCancelled
-		if out := o.to(s.worker, s.number); out != nil && !needed {
+		if known && !v.ResultRead && v.State != ledger.StateFailed && v.State != ledger.StateCancelled {
+			s.known.add(v.ID)
+		} else if out := o.to(s.worker, s.number); out != nil {
 			out.EndedJobs = append(out.EndedJobs, id)
 		}
 	}

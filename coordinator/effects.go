@@ -87,7 +87,7 @@ func (o *owner) grant(e ledger.Grant) {
 	}
 	s, j := o.sessions[e.Worker], o.job(e.Lease.Fence.Job)
 	shared := j.context(contextStage(e.Lease), o)
-	if s.learn(shared) {
+	if s.known.learn(shared) {
 		out.Jobs = append(out.Jobs, shared)
 	}
 	out.Grants = append(out.Grants, wire.Lease(e.Lease, shared.GetDigest(), j, o.fleet))
@@ -132,13 +132,13 @@ func (o *owner) note(fact ledger.Fact) {
 	}
 }
 
-// endJob tells all workers that they can delete what they have of a job.
+// endJob tells workers that they can delete what they have of a job.
 func (o *owner) endJob(id ledger.JobID) {
 	for worker, s := range o.sessions {
-		if out := o.to(worker, s.number); out != nil {
+		if s.known.forget(id) {
+			out := o.to(worker, s.number)
 			out.EndedJobs = append(out.EndedJobs, uint64(id))
 		}
-		s.unlearn(id)
 	}
 	if j := o.jobs[id]; j != nil {
 		j.release()

@@ -252,11 +252,27 @@ func (o *owner) drainWorker(e ledger.DrainWorker) {
 	}
 }
 
-// warnEvery is how often at most it is told of what a worker could not have.
+// warnEvery is how often at most it is told of outputs that a worker could not
+// have.
 const warnEvery = time.Second
 
-// warnMissing tells of outputs that a worker could not have: an address that
-// nobody reaches costs work that runs twice, and shows nowhere else.
+// warnUnseen tells of what a worker could not have, which costs work that runs
+// twice, or elsewhere, and shows nowhere else.
+func (o *owner) warnUnseen(s *session, outcome ledger.Outcome) {
+	if len(outcome.Missing) > 0 {
+		o.warnMissing(s, outcome)
+	}
+	if j := o.jobs[outcome.Fence.Job]; j != nil && outcome.Class == ledger.OutcomeInputGone && !j.unseen[s.worker] {
+		if j.unseen == nil {
+			j.unseen = make(map[ledger.WorkerID]bool)
+		}
+		j.unseen[s.worker] = true
+		o.logger.Warn("input not seen", "job", j.name, "worker", string(s.worker), "reason", wire.Message(outcome.Failure))
+	}
+}
+
+// warnMissing tells of outputs that a worker could not have: most likely it does
+// not reach an address.
 func (o *owner) warnMissing(s *session, outcome ledger.Outcome) {
 	k := o.fleet.of(s.worker)
 	if k.warned != 0 && o.now.Sub(k.warned) < warnEvery {

@@ -125,6 +125,27 @@ func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
 	}
 }
 
+// That a worker does not see a job's files is logged once for each of both.
+func TestWhatIsNotSeenIsLogged(t *testing.T) {
+	var lines strings.Builder
+	inWorld(t, Config{Logger: slog.New(slog.NewTextHandler(&lines, nil))}, func(w *world) {
+		sees, blind := w.attach("sees", 1), w.attach("blind", 1)
+		w.submit("")
+		sees.credit(1)
+		sees.plan(plan(6))
+		blind.credit(3)
+		for range 3 {
+			blind.send(&pb.SessionRequest{Outcomes: []*pb.Outcome{{
+				Fence: blind.grant().GetFence(), Class: pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE, Failure: &pb.Failure{Message: "no file /data/x"},
+			}}})
+			blind.ack()
+		}
+	})
+	if said := lines.String(); strings.Count(said, "input not seen") != 1 || !strings.Contains(said, `worker=blind reason="no file /data/x"`) {
+		t.Errorf("it is logged in\n%s", said)
+	}
+}
+
 // Both witnesses together have leases go back at once.
 func TestGossipIsTheSecondWitness(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

@@ -167,7 +167,7 @@ func (h *hostile) attach() {
 	e := wire.Attached(sentOver(h.t, a))
 	h.active = &session{
 		worker: e.Worker, number: e.Session, end: func(error) {},
-		box: outbox.New(1000), known: make(map[*pb.JobContext]struct{}),
+		box: outbox.New(1000), known: make(knownJobs),
 	}
 	h.owner.attach(h.active, e)
 }

@@ -41,6 +41,8 @@ type job struct {
 	losses   int         // rises when outputs are lost
 	shelved  bool        // the ledger was told that the result is here
 	expires  ledger.Time // once it has ended
+
+	unseen map[ledger.WorkerID]bool // workers that did not see a file of it, and it was logged
 }
 
 // Contexts of leases that belong to no stage.

@@ -21,29 +21,43 @@ type session struct {
 	box    *outbox.Box
 	said   introduction
 
-	out   *pb.SessionResponse         // gathers until the owner's next flush
-	known map[*pb.JobContext]struct{} // contexts that its worker was given
-	left  bool                        // the worker has said that it leaves
-	holds int                         // copies of results that are being made of what it holds
-	held  pb.SessionResponse          // acknowledgements, and the leave, that wait for them
+	out   *pb.SessionResponse // gathers until the owner's next flush
+	known knownJobs
+	left  bool               // the worker has said that it leaves
+	holds int                // copies of results that are being made of what it holds
+	held  pb.SessionResponse // acknowledgements, and the leave, that wait for them
+}
+
+// knownJobs are the jobs that a worker keeps anything of, and of each the
+// contexts that it was given in its session.
+type knownJobs map[ledger.JobID]map[*pb.JobContext]struct{}
+
+// add says that a worker keeps something of a job.
+func (k knownJobs) add(id ledger.JobID) map[*pb.JobContext]struct{} {
+	contexts := k[id]
+	if contexts == nil {
+		contexts = make(map[*pb.JobContext]struct{})
+		k[id] = contexts
+	}
+	return contexts
 }
 
 // learn says whether a context must be sent, and that it will be.
-func (s *session) learn(c *pb.JobContext) bool {
-	if _, ok := s.known[c]; ok {
+func (k knownJobs) learn(c *pb.JobContext) bool {
+	contexts := k.add(ledger.JobID(c.GetJob()))
+	if _, ok := contexts[c]; ok {
 		return false
 	}
-	s.known[c] = struct{}{}
+	contexts[c] = struct{}{}
 	return true
 }
 
-// unlearn forgets a job's contexts, as the worker does.
-func (s *session) unlearn(id ledger.JobID) {
-	for c := range s.known {
-		if ledger.JobID(c.GetJob()) == id {
-			delete(s.known, c)
-		}
-	}
+// forget says whether a worker must be told that a job is over, and that it will
+// be.
+func (k knownJobs) forget(id ledger.JobID) bool {
+	_, ok := k[id]
+	delete(k, id)
+	return ok
 }
 
 // sessionStream is the stream of a session.
@@ -66,7 +80,7 @@ func (c *Coordinator) session(ctx context.Context, stream sessionStream) error {
 	attach := wire.Attached(first.GetAttach())
 	s := &session{
 		worker: attach.Worker, number: attach.Session, end: cancel,
-		box: outbox.New(c.config.SessionQueue), known: make(map[*pb.JobContext]struct{}),
+		box: outbox.New(c.config.SessionQueue), known: make(knownJobs),
 		said: introduced(first.GetAttach(), peerOf(ctx)),
 	}
 	jobs := first.GetAttach().GetJobs()
@@ -114,8 +128,8 @@ func (c *Coordinator) hear(ctx context.Context, s *session, said *pb.SessionRequ
 			o.fleet.of(s.worker).spool = max(h.GetSpoolBytes(), 0)
 		}
 		for _, e := range events {
-			if r, ok := e.(ledger.OutcomeReported); ok && len(r.Outcome.Missing) > 0 {
-				o.warnMissing(s, r.Outcome)
+			if r, ok := e.(ledger.OutcomeReported); ok {
+				o.warnUnseen(s, r.Outcome)
 			}
 			o.step(e)
 		}

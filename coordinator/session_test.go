@@ -217,6 +217,30 @@ func TestAReturningWorkerIsToldWhatEnded(t *testing.T) {
 	})
 }
 
+// Of the end of a job those are told who keep something of it, also from an
+// earlier session.
+func TestWhoIsToldThatAJobEnded(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		had := w.attach("had", 1)
+		told := w.submit("")
+		had.credit(1)
+		job := had.grant().GetFence().GetJob()
+		had.hangUp()
+		synctest.Wait()
+		back := w.dial()
+		back.introduce(&pb.Attach{Protocol: api.Protocol, Worker: "had", Session: 2, Slots: 1, Jobs: []uint64{job}})
+		idle := w.attach("idle", 1)
+		_, err := w.client.Cancel(w.ctx, told.GetId(), "")
+		w.must(err)
+		back.hear(func() bool { return slices.Equal(back.said.EndedJobs, []uint64{job}) })
+		idle.send(&pb.SessionRequest{Heartbeat: &pb.Heartbeat{Sequence: 1}})
+		idle.hear(func() bool { return idle.said.Heartbeat == 1 })
+		if len(idle.said.EndedJobs) > 0 {
+			t.Errorf("one that never had any of the job is told %v", idle.said.EndedJobs)
+		}
+	})
+}
+
 // A coordinator that was started anew knows nothing of what its workers have:
 // they are told to let go of all of it.
 func TestAfterARestartWorkersLetGo(t *testing.T) {

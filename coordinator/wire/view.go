@@ -100,6 +100,10 @@ func ranges(list []ledger.Input) string {
 	return strings.Join(said, "; ")
 }
 
+// Message is what a failure says, as the ledger keeps it; empty when there is
+// none.
+func Message(said []byte) string { return joined("", said).GetMessage() }
+
 // Remake is why lost parts of a kept result could not be made again.
 func Remake(v ledger.JobView) *pb.Failure { return joined(v.Remake, v.RemakeFailure) }
 

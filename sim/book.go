@@ -208,6 +208,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 	for _, j := range b.order {
 		j.found, j.closing, j.reading = true, false, false
 		clear(j.failing)
+		clear(j.full)
 		for _, g := range j.stages {
 			g.refound(b.backedOff(at))
 		}
@@ -334,8 +335,12 @@ func (b *book) heard(at ledger.Time, s *seat, o ledger.Outcome, l *leaseBook, fr
 		l.told = true
 		b.tally(at, s, l, o.Class, fresh)
 		b.mergeFailed(l, o.Class)
-		if j := b.jobs[l.fence.Job]; j != nil && o.Class == ledger.OutcomeInputGone {
+		j := b.jobs[l.fence.Job]
+		if j != nil && o.Class == ledger.OutcomeInputGone {
 			j.saw(tried{l.stage, l.span}, s)
+		}
+		if j != nil && o.Class == ledger.OutcomeNoRoom {
+			j.full[tried{l.stage, l.span}] = append(j.full[tried{l.stage, l.span}], s.name)
 		}
 	}
 }

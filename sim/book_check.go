@@ -71,11 +71,11 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 			continue
 		}
 		for _, p := range g.parked {
-			if p.again > 0 && at > max(p.again, b.late()) && !j.blindFor(s, p.span) {
+			if p.again > 0 && at > max(p.again, b.late()) && !j.blindFor(s, p.span) && !b.leftToRoomier(j, s, p.span, requires) {
 				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.name, p.span, j.id, p.again)
 			}
 		}
-		if left := g.untouched(); left > 0 {
+		if left := j.due(g); left > 0 {
 			b.fail("%s is idle, and %d positions of job %d wait for nothing (%v)", s.name, left, j.id,
 				b.w.coordinator.ledger.Explain(j.id, at))
 		}

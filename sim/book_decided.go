@@ -82,6 +82,9 @@ func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 	case *ledger.OutputsLost:
 		b.loses(at, f)
 		return
+	case *ledger.RangeFailed:
+		b.checkRoom(f)
+		return
 	case *ledger.JobForgotten:
 		b.forgets(at, f)
 		return
@@ -149,7 +152,7 @@ func (b *book) grantTurn(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 		if other.def.settings.Priority <= j.def.settings.Priority {
 			continue
 		}
-		if g, requires := b.ready(at, other); g != nil && fits(s.worker, other.def.settings.Labels, requires) && g.untouched() > 0 {
+		if g, requires := b.ready(at, other); g != nil && fits(s.worker, other.def.settings.Labels, requires) && other.due(g) > 0 {
 			b.fail("granted %v to %s, and job %d of higher priority waits", l.Fence, s.name, other.id)
 		}
 	}

@@ -69,7 +69,11 @@ func (b *book) isTrue(at ledger.Time, j *jobBook, x ledger.Wait) bool {
 		return x.N == j.stages[0].outputs() && b.mayWait(j, j.stages[0])
 	case ledger.WaitCredit:
 		return x.N <= b.count(j, (*seat).busy)
-	case ledger.WaitBlamed:
+	case ledger.WaitRoom:
+		return len(j.full) > 0
+	case ledger.WaitKept:
+		return x.N > 0 && x.Bytes > 0 && x.N <= b.keepers(x.Name)
+	case ledger.WaitBlamed, ledger.WaitFull:
 		return x.N <= b.count(j, (*seat).takes)
 	}
 	return true
@@ -160,12 +164,12 @@ func (b *book) checkEverybody(at ledger.Time, j *jobBook, waits []ledger.Wait) {
 		case ledger.WaitRest:
 			return // whoever is not idle is out of the question
 		case ledger.WaitLabel, ledger.WaitProcessor, ledger.WaitDraining, ledger.WaitCordoned, ledger.WaitSilent,
-			ledger.WaitSuspected, ledger.WaitQuarantined, ledger.WaitBlamed, ledger.WaitCredit:
+			ledger.WaitSuspected, ledger.WaitQuarantined, ledger.WaitBlamed, ledger.WaitFull, ledger.WaitCredit:
 			n, most = n+x.N, x.M
 		}
 	}
 	g, _ := b.ready(at, j)
-	if n > most || n < most && g != nil && g.untouched() > 0 {
+	if n > most || n < most && g != nil && j.due(g) > 0 {
 		b.fail("job %d waits, says Explain: %v: of %d workers %d are named", j.id, waits, most, n)
 	}
 }

@@ -26,6 +26,7 @@ func (b *book) durable(facts []ledger.Fact) {
 				s.cordoned, s.asking = f.Cordoned, max(s.asking-1, 0)
 			}
 		case *ledger.JobClosed:
+			b.makesRoom(f.Job)
 			b.closed(f)
 		case *ledger.RangeDone:
 			b.rangeDone(f)
@@ -38,10 +39,12 @@ func (b *book) durable(facts []ledger.Fact) {
 		case *ledger.TermBegan:
 			b.number(f)
 		case *ledger.JobForgotten:
+			b.makesRoom(f.Job)
 			if j := b.jobs[f.Job]; j.state.Over() { // otherwise lost parts are being made again
 				j.forgotten = true
 			}
 		case *ledger.JobShelved:
+			b.makesRoom(f.Job)
 			b.jobs[f.Job].shelved = true
 		case *ledger.ResultRead:
 			b.consumedFor(f)
@@ -145,6 +148,7 @@ func (b *book) rangeDone(f *ledger.RangeDone) {
 	}
 	b.checkOutput(j, f.Stage, won, f.Output.ID)
 	b.over(f.Fence)
+	delete(j.full, tried{f.Stage, won})
 	g.win(entryBook{span: won, out: f.Output.ID, bytes: f.Output.Bytes, count: r.count, tries: 1})
 	j.wins[f.Fence] = true
 	if f.Stage == 0 && j.def.limit > 0 {
@@ -244,6 +248,7 @@ func (b *book) rangeFailed(f *ledger.RangeFailed) {
 	}
 	j := b.jobs[f.Fence.Job]
 	delete(j.failing, f.Fence)
+	delete(j.full, tried{f.Stage, span{int64(f.From), int64(f.To)}})
 	if f.Class == ledger.OutcomeInputGone {
 		return // that spends nothing
 	}
@@ -319,6 +324,7 @@ func (b *book) merged(f *ledger.OutputsMerged) {
 	if covered != s.to-s.from || !slices.Equal(inputs, f.Inputs) {
 		return // it comes too late: what it merged is not there any more
 	}
+	delete(j.full, tried{f.Stage, s})
 	b.checkOutput(j, f.Stage, s, f.Output.ID)
 	g.lose(nil, func(e entryBook) bool { return e.span.overlaps(s) })
 	g.win(one)

@@ -119,6 +119,11 @@ func (b *book) blamed(j *jobBook, on tried) bool {
 			return true
 		}
 	}
+	for was := range j.full {
+		if was.stage == on.stage && was.span.overlaps(on.span) {
+			return true
+		}
+	}
 	return false
 }
 

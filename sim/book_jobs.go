@@ -41,6 +41,7 @@ type jobBook struct {
 	doneBy    map[int]map[*seat]ledger.Time // when each worker did some of a stage last
 	lost      map[tried]int                 // with their workers
 	unseen    map[tried][]ledger.WorkerID   // who does not see an input
+	full      map[tried][]ledger.WorkerID   // who had no room for what a range comes to, since it was done or failed last
 	blind     bool                          // an end was proposed, since nobody does
 	halved    []span                        // ranges of the source that were split, for they needed too much memory
 	failures  uint64
@@ -196,7 +197,7 @@ func newJobBook(id ledger.JobID, d *jobDef, at ledger.Time) *jobBook {
 	return &jobBook{id: id, def: d, submitted: at, state: ledger.StatePlanning,
 		stages: []*stageBook{{total: 1}, {total: 1}},
 		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]tried{}, spent: map[tried]int{},
-		spentBy: map[tried]map[ledger.WorkerID]int{}, doneBy: map[int]map[*seat]ledger.Time{}, lost: map[tried]int{}, unseen: map[tried][]ledger.WorkerID{}}
+		spentBy: map[tried]map[ledger.WorkerID]int{}, doneBy: map[int]map[*seat]ledger.Time{}, lost: map[tried]int{}, unseen: map[tried][]ledger.WorkerID{}, full: map[tried][]ledger.WorkerID{}}
 }
 
 // stageOf finds a stage; planning and commit have numbers of their own.

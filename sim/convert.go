@@ -92,8 +92,12 @@ type result struct {
 	missing  []ledger.Missing
 }
 
-// outputMissing is the class of an attempt that could not have its inputs.
-const outputMissing = session.Class(ledger.OutcomeMissing)
+// The classes of an attempt that could not have its inputs, and of one whose
+// output has no room because of others.
+const (
+	outputMissing = session.Class(ledger.OutcomeMissing)
+	noRoom        = session.Class(ledger.OutcomeNoRoom)
+)
 
 func outcomeOf(o session.Outcome) ledger.Outcome {
 	out := ledger.Outcome{Fence: fenceIn(o.Fence), Class: ledger.OutcomeClass(o.Class), Elapsed: o.Elapsed}

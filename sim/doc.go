@@ -3,7 +3,8 @@
 // seed decides everything: the jobs and their users, the workers, what the
 // network loses, delays and re-orders, what gossip says and gets wrong, who
 // crashes, freezes, drains and comes back, who goes by another one's name, who
-// does not see a file or does not reach another worker, who fails everything,
+// does not see a file or does not reach another worker, whose spool is too small
+// for all, who fails everything,
 // what operators want, when the coordinator stands still, restarts from its log
 // or without it, what the clocks say and which batches fail. The same seed gives
 // the same world; two runs are compared.
@@ -25,6 +26,8 @@
 //   - an output is given up only when it is known to be gone, out of reach for
 //     several, or its holder is away for long; then exactly what is lost and
 //     still needed runs again; of a kept result only when somebody asks;
+//   - a spool without room spends nothing while somebody was not asked, or results
+//     of jobs that are over are in the way, and is tried as soon as these go;
 //   - nobody gets a lease who drains, is cordoned or doubted by gossip; who fails
 //     everything that others do is paused, refunded, and tried with one batch;
 //   - a second process of a name is not taken while the first lives; a worker
@@ -66,7 +69,8 @@
 // are not believed, or gossip alone is, or what it said of a former process; two
 // processes of a name are taken; cordons are forgotten, ignored, or their end
 // wakes nobody; who drains gets leases; a file that is not seen spends an
-// attempt; one report makes an output lost; a kept result is made again though
+// attempt, or a spool without room does, or room that others make wakes nobody; one
+// report makes an output lost; a kept result is made again though
 // nobody asks, or all of it; a job is forgotten at once, or never; quotas are
 // ignored, or wake nobody; a small job waits behind a large one; nobody is
 // paused, or nothing refunded; a log that was lost repeats job numbers. In

@@ -24,6 +24,7 @@ type law struct {
 	positions     int     // of a job, about
 	drift         float64 // of workers' clocks, at most
 	size          int     // of the world: 0, 1 or 2
+	spools        bool    // they are bounded
 
 	// Mean times between faults; none when 0.
 	cuts, crashes, freezes, leaders, drains, losses, twins, walls, sickness, rumours, cordons, orders, stalls time.Duration
@@ -70,6 +71,7 @@ func (w *world) drawLaw() law {
 		drain: w.between(0, 5*time.Second) + 1, positions: w.pick(20, 900),
 	}
 	l.backwards = w.chance(0.5)
+	l.spools = w.chance(0.3)
 	l.drift = []float64{0.0001, 0.005, 0.03}[w.pick(0, 2)]
 	if l.size = []int{0, 0, 0, 1, 2}[w.pick(0, 4)]; l.size > 0 {
 		l.positions *= 4

@@ -197,7 +197,9 @@ func (w *world) drawTrouble(j *jobDef) {
 		if j.weak = w.someWorker().name; j.weak == "w1" {
 			j.weak = "w2" // the first can do everything
 		}
-		j.settings.MaxAttempts = 1000
+		if !w.law.spools { // or it would wait for room for too long
+			j.settings.MaxAttempts = 1000
+		}
 	}
 	if w.chance(0.2) {
 		j.hidden = w.pick(5, 60)

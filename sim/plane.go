@@ -134,7 +134,9 @@ func (p *plane) process(k *worker, j *jobDef, lease *ledger.Lease) (session.Clas
 		return session.Fatal, &result{failure: []byte("too many bad records")}
 	}
 	r.counters.BytesIn = 10 * r.counters.RecordsIn
-	p.put(k, j, lease, out, r)
+	if class := p.put(k, j, lease, out, r); class != session.Done {
+		return class, r
+	}
 	if r.counters.RecordsSkipped > 0 {
 		return session.DoneWithSkips, r
 	}
@@ -160,8 +162,7 @@ func (p *plane) gather(k *worker, t *task) (session.Class, *result) {
 	}
 	r.counters.RecordsIn = out.len()
 	r.counters.BytesIn = 10 * out.len()
-	p.put(k, t.def, t.lease, out, r)
-	return session.Done, r
+	return p.put(k, t.def, t.lease, out, r), r
 }
 
 // fetched is what comes of asking for an output.
@@ -187,20 +188,26 @@ func (p *plane) fetch(k, holder *worker, out ledger.Output) fetched {
 	return had
 }
 
-// put makes an output of what an attempt came to; nothing makes none.
-func (p *plane) put(k *worker, j *jobDef, lease *ledger.Lease, out spans, r *result) {
+// put makes an output of what an attempt came to, if there is room for it;
+// nothing makes none.
+func (p *plane) put(k *worker, j *jobDef, lease *ledger.Lease, out spans, r *result) session.Class {
 	out = out.first(j.limit)
 	r.counters.RecordsOut = out.len()
 	r.counters.BytesOut = 10 * out.len()
 	kind := j.plan.Stages[lease.Stage].Output
 	if len(out) == 0 || kind == ledger.OutputNone {
-		return
+		return session.Done
+	}
+	if class := p.room(k, lease.Fence.Job, kind, r.counters.BytesOut); class != session.Done {
+		r.failure = []byte("the spool is full")
+		return class
 	}
 	k.made++
 	id := ledger.OutputID(fmt.Sprintf("%s-%d-%d", k.name, k.incarnation, k.made))
 	r.output = ledger.Output{ID: id, Worker: k.id(), Kind: kind, Bytes: r.counters.BytesOut, Records: out.len()}
 	p.contents[id] = &content{id: id, job: lease.Fence.Job, holder: k, kind: kind, spans: slices.Clone(out)}
 	p.order = append(p.order, id)
+	return session.Done
 }
 
 // commit moves the files of a sink in place. It can be done again.

@@ -62,6 +62,7 @@ func newWorld(seed uint64, bugs Bugs) *world {
 	for n := range w.pick(1, 5+3*w.law.size) {
 		w.clients = append(w.clients, w.newClient(w.drawJob(n)))
 	}
+	w.drawSpools()
 	w.inhabit()
 	return w
 }

@@ -82,6 +82,8 @@ var planted = []struct {
 	{"ledger: uncordon sleeps", Bugs{Ledger: ledger.BugUncordonSleeps}},
 	{"ledger: drain grants", Bugs{Ledger: ledger.BugDrainGrants}},
 	{"ledger: spend gone", Bugs{Ledger: ledger.BugSpendGone}},
+	{"ledger: spend room", Bugs{Ledger: ledger.BugSpendRoom}},
+	{"ledger: room sleeps", Bugs{Ledger: ledger.BugRoomSleeps}},
 	{"ledger: hasty lost", Bugs{Ledger: ledger.BugHastyLost}},
 	{"ledger: eager remake", Bugs{Ledger: ledger.BugEagerRemake}},
 	{"ledger: remake all", Bugs{Ledger: ledger.BugRemakeAll}},

@@ -18,6 +18,7 @@ type worker struct {
 	labels     []ledger.Label
 	processors []string
 	speed      float64 // positions a second
+	spool      int64   // bytes that its outputs may have; no limit when 0
 	offset     time.Duration
 	drift      float64
 

@@ -41,6 +41,7 @@ func (l *Ledger) workerAttached(e *WorkerAttached) {
 	l.audit(w, e)
 	l.orderDrain(w)
 	l.offerMerges(w)
+	l.roomOn(w)
 	l.weigh(w) // what gossip thinks of it is not forgotten
 	l.looking = true
 }

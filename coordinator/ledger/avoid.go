@@ -4,23 +4,23 @@ import "slices"
 
 // avoids says whether a batch should rather go to another worker, while there
 // is another one: because this one did not find its input, did not reach an
-// output that it reads, or failed it before, and the time of a lease is not over
+// output that it reads, had no room for what it makes, or failed it before, and the time of a lease is not over
 // or another one is idle. When all have failed it, those go first that did so
 // longer ago. Nobody leaves it to those who have less to offer.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
-	if f == nil && b.unreached == nil {
+	if f == nil && b.unreached == nil && b.full == nil {
 		return false
 	}
-	var gone, by []WorkerID
+	var by []WorkerID
 	if f != nil {
-		gone, by = f.gone, f.blamed()
+		by = f.blamed()
+		if slices.Contains(f.gone, w.id) {
+			return l.elsewhere(b.run, b.work, f.gone)
+		}
 	}
-	if slices.Contains(gone, w.id) {
-		return l.elsewhere(b.run, b.work, gone)
-	}
-	not := slices.Concat(gone, b.unreached)
-	if slices.Contains(b.unreached, w.id) {
+	not := b.unsuited(f)
+	if slices.Contains(not, w.id) {
 		return l.elsewhere(b.run, b.work, not)
 	}
 	i := slices.Index(by, w.id)
@@ -33,6 +33,15 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 		return left
 	}
 	return l.elsewhere(b.run, b.work, slices.Concat(not, by)) || i == len(by)-1 && l.elsewhere(b.run, b.work, append(not, w.id))
+}
+
+// unsuited returns the workers that lately lacked what a batch needs, with what
+// is known of its failures.
+func (b *batch) unsuited(f *failure) []WorkerID {
+	if f == nil {
+		return slices.Concat(b.unreached, b.full)
+	}
+	return slices.Concat(f.gone, b.unreached, b.full)
 }
 
 // elsewhere says whether a worker is attached that can run a stage and is not

@@ -23,6 +23,11 @@ type batch struct {
 	unreached []WorkerID // workers that did not get its inputs lately
 	misses    uint32     // how often that was
 
+	full    []WorkerID   // workers that had no room for its output lately
+	cramps  uint32       // how often in a row nobody had
+	cramped bool         // nobody had, and its job begins nothing new before it
+	refused node[*batch] // in Ledger.refused
+
 	// The rest is about the lease.
 	fence   Fence
 	worker  *worker // who has it, or who is to merge
@@ -91,6 +96,7 @@ func (l *Ledger) drop(b *batch) {
 	}
 	r := b.run
 	b.enter(batchOver)
+	l.relieve(b)
 	r.leaveMerge(b)
 	b.place.leave()
 	b.every.leave()

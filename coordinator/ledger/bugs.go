@@ -62,6 +62,11 @@ const (
 	BugDrainGrants
 	// BugSpendGone has an input that a worker does not find spend an attempt.
 	BugSpendGone
+	// BugSpendRoom has a spool without room spend an attempt, whatever is in
+	// the way.
+	BugSpendRoom
+	// BugRoomSleeps does not look for work when others make room.
+	BugRoomSleeps
 	// BugHastyLost takes an output to be lost at the first report that it is
 	// out of reach.
 	BugHastyLost

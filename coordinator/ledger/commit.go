@@ -41,6 +41,10 @@ func (l *Ledger) follow(f Fact) {
 	case *AttemptsRefunded:
 		l.followRefunded(f)
 	}
+	switch f.(type) {
+	case *JobClosed, *JobForgotten, *JobShelved:
+		l.roomMade()
+	}
 }
 
 // reported returns the batch whose reported outcome a fact is about.

@@ -12,8 +12,10 @@ type Wait struct {
 	// N of M workers are concerned, where it is about workers; N of M leases,
 	// batches or outputs elsewhere.
 	N, M int
-	// Name is the processor, label or stage concerned.
+	// Name is the processor, label, stage or user concerned.
 	Name string
+	// Bytes are those that are in the way.
+	Bytes int64
 	// Until is when it ends, where that is known.
 	Until Time
 	// For is how long that is from now.
@@ -50,6 +52,9 @@ const (
 	WaitRest                        // a lone batch waits for a worker to be idle
 	WaitBlind                       // N of M workers do not find its input
 	WaitUnreached                   // N of M workers do not reach an output that it reads
+	WaitFull                        // N of M workers have no room for its output
+	WaitRoom                        // N batches wait for room for their outputs
+	WaitKept                        // results of N ended jobs hold the room
 	WaitRerun                       // N batches run again, or have, since their outputs were lost
 	waitKinds
 )
@@ -101,6 +106,12 @@ func (x Wait) String() string {
 		return x.workers("does not find its input, and leaves", "do not find its input, and leave") + " it to others"
 	case WaitUnreached:
 		return x.workers("does not reach an output that it reads, and leaves", "do not reach an output that it reads, and leave") + " it to others"
+	case WaitFull:
+		return x.workers("has no room for its output, and leaves", "have no room for its output, and leave") + " it to others"
+	case WaitRoom:
+		return x.count("batch waits", "batches wait") + " for room in the spools of the workers, and nothing new is begun before"
+	case WaitKept:
+		return x.keeper()
 	case WaitRerun:
 		return x.count("batch runs again, or has: its output was lost with its worker", "batches run again, or have: their outputs were lost with their workers")
 	case WaitCredit:
@@ -120,6 +131,20 @@ func (x Wait) workers(one, many string) string {
 		return fmt.Sprintf("1 of %d workers %s", x.M, one)
 	}
 	return fmt.Sprintf("%d of %d workers %s", x.N, x.M, many)
+}
+
+// keeper says whose results of ended jobs are in the way.
+func (x Wait) keeper() string {
+	of := ""
+	if x.Name != "" {
+		of = fmt.Sprintf(" of the user `%s`", x.Name)
+	}
+	holds := "holds"
+	if x.N > 1 {
+		holds = "hold"
+	}
+	return x.count("result of an ended job", "results of ended jobs") + of +
+		fmt.Sprintf(" %s %s there: `millrace rm` frees that at once, or time does, the first in %v", holds, shownBytes(x.Bytes), shown(x.For))
 }
 
 // count says how many of something there are, in the singular or the plural.
@@ -205,13 +230,16 @@ func (l *Ledger) explainStage(r *run, k *work, at Time) (waits []Wait) {
 		case batchReported, batchFailing:
 			reported++
 		case batchBacksOff:
-			failed++
-			first = min(first, b.retryAt)
+			if !b.cramped {
+				failed++
+				first = min(first, b.retryAt)
+			}
 		}
 	}
 	if r.crowded && !r.grantable(k) && !k.begun() {
 		waits = append(waits, Wait{Kind: WaitReader, N: k.stage.outputs, M: leased + reported})
 	}
+	waits = append(waits, l.explainRoom(r, k, at)...)
 	if failed > 0 {
 		waits = append(waits, Wait{Kind: WaitBackoff, N: failed, Until: first, For: max(first.Sub(at), 0)})
 	}
@@ -301,6 +329,8 @@ func (k *work) grudge(w *worker) WaitKind {
 			return WaitBlind
 		case slices.Contains(b.unreached, w.id):
 			return WaitUnreached
+		case slices.Contains(b.full, w.id):
+			return WaitFull
 		}
 	}
 	return WaitBlamed

@@ -133,6 +133,7 @@ func (l *Ledger) reconsider(w *worker, change func()) {
 	case now && !was:
 		l.offerMerges(w)
 		l.offer(w)
+		l.roomOn(w)
 	default: // it may be on trial
 		l.offer(w)
 	}

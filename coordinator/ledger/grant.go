@@ -188,7 +188,7 @@ func (l *Ledger) unreserve(r *run) {
 func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
 	last := r.lastStart(k)
 	from, end, cut := k.pending.first()
-	cut = cut && from <= last
+	cut = cut && from <= last && r.cramped == 0
 	for _, b := range k.ready.from(0) {
 		if cut && b.from > from || b.from > last {
 			break

@@ -29,6 +29,7 @@ type Ledger struct {
 	offers   []*worker        // to be asked at the end of the step
 	looking  bool             // work has come up that idle workers must be asked about
 	pleas    []*run           // they have come up in this step, and have no lease
+	refused  list[*batch]     // some worker had no room for what they make
 	passed   bool             // one has left a batch to another one that is idle
 
 	timers timers

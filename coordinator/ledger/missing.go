@@ -32,6 +32,7 @@ func (l *Ledger) outputsMissing(b *batch, o *Outcome) {
 	r := b.run
 	l.emit(Ack{b.worker.id, b.worker.session, o.Fence})
 	b.ran = o.Elapsed
+	l.relieve(b)
 	l.unlease(b, int64(o.Elapsed))
 	b.enter(batchFailing)
 	if r.missed++; r.missed > maxMissing+r.job.batches {

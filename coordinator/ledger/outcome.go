@@ -29,6 +29,8 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 		l.release(b)
 	case OutcomeMissing:
 		l.outputsMissing(b, o)
+	case OutcomeNoRoom:
+		l.noRoom(w, b, o)
 	case OutcomeDone, OutcomeDoneWithSkips:
 		b.owed = true
 		w.done++
@@ -77,6 +79,7 @@ func (l *Ledger) done(w *worker, b *batch, o *Outcome) {
 		l.failWith(b, OutcomeFatal, o.Failure, why)
 		return
 	}
+	l.relieve(b)
 	l.unlease(b, int64(o.Elapsed))
 	b.enter(batchReported)
 	b.skipped, b.output = o.Counters.RecordsSkipped, o.Output.ID
@@ -146,6 +149,7 @@ func (l *Ledger) failWith(b *batch, class OutcomeClass, failure []byte, why stri
 	if class == OutcomeExpired {
 		b.ran = l.now.Sub(b.granted)
 	}
+	l.relieve(b)
 	l.unlease(b, int64(b.ran))
 	b.enter(batchFailing)
 	if b.kind == LeaseMerge {
@@ -375,6 +379,7 @@ func (l *Ledger) jitter(d time.Duration) time.Duration {
 func (l *Ledger) retryDue(b *batch) {
 	switch {
 	case b.phase == batchBacksOff && b.retryAt <= l.now:
+		b.full = nil // they may have room by now
 		if b.kind != LeaseMerge {
 			b.anybody = l.now.Add(l.cfg.Lease)
 			l.timers.push(timer{at: b.anybody, kind: dueRetry, batch: b})

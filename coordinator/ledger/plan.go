@@ -234,6 +234,7 @@ const (
 	OutcomeReturned                          // given back; spends nothing
 	OutcomeCancelled                         // ended by a revoke; spends nothing
 	OutcomeMissing                           // an output that it reads could not be had; spends nothing
+	OutcomeNoRoom                            // other jobs fill the worker's spool; spends nothing while another has room, or may get some
 	OutcomeExpired                           // the worker fell silent; only the ledger says so
 )
 

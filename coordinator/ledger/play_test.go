@@ -335,7 +335,7 @@ func (p *play) attached(a args) ledger.Event {
 var classes = map[string]ledger.OutcomeClass{
 	"plan": ledger.OutcomeDone, "done": ledger.OutcomeDone, "skip": ledger.OutcomeDoneWithSkips,
 	"retryable": ledger.OutcomeRetryable, "fatal": ledger.OutcomeFatal, "memory": ledger.OutcomeKilledMemory,
-	"missing": ledger.OutcomeMissing, "gone": ledger.OutcomeInputGone, "return": ledger.OutcomeReturned, "stopped": ledger.OutcomeCancelled,
+	"missing": ledger.OutcomeMissing, "noroom": ledger.OutcomeNoRoom, "gone": ledger.OutcomeInputGone, "return": ledger.OutcomeReturned, "stopped": ledger.OutcomeCancelled,
 }
 
 func (p *play) outcome(a args, lease string) ledger.Outcome {

@@ -140,6 +140,9 @@ func (l *Ledger) followRead(f *ResultRead) {
 		return
 	}
 	l.dropDropped()
+	if r.job.state.Over() {
+		l.roomMade()
+	}
 	e.told, e.reading = false, false
 	if p := r.reading; p != nil && told {
 		p.ahead--

@@ -36,6 +36,7 @@ type run struct {
 	reserved    *worker
 	reading     *reading // the client that reads the result
 	crowded     bool     // too much of the result is not read
+	cramped     int      // batches for which nobody had room in a spool
 	near        *worker  // holds the most of what the collect reads
 	nearAt      uint64   // the step in which that was found
 	refusedRoom int64    // more than the room of all workers that had too little for a batch

@@ -86,12 +86,12 @@ func (r *run) lastStart(k *work) Position {
 }
 
 // grantable says whether anything of a stage may be granted: that is nobody's,
-// and need not wait for the reader.
+// and need not wait for the reader, or for room in a spool.
 func (r *run) grantable(k *work) bool {
 	last := r.lastStart(k)
 	from, _, cut := k.pending.first()
 	at, _, again := k.ready.first()
-	return cut && from <= last || again && at <= last
+	return cut && from <= last && r.cramped == 0 || again && at <= last
 }
 
 // readerGone notes that nobody reads a result any more.

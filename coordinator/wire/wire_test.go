@@ -21,7 +21,7 @@ func TestEnumsHaveTheNumbersOfTheContract(t *testing.T) {
 		contracts int32
 	}{
 		{"state", int(ledger.StateCancelled), int32(pb.JobState_JOB_STATE_CANCELLED)},
-		{"class", int(ledger.OutcomeMissing), int32(pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING)},
+		{"class", int(ledger.OutcomeNoRoom), int32(pb.OutcomeClass_OUTCOME_CLASS_NO_ROOM)},
 		{"standing", int(ledger.StandingUnattached), int32(pb.WorkerState_WORKER_STATE_UNATTACHED)},
 		{"opinion of gossip", int(ledger.OpinionLeft), int32(pb.GossipOpinion_GOSSIP_OPINION_LEFT)},
 		{"opinion of a session", int(ledger.SessionBroken), int32(pb.SessionOpinion_SESSION_OPINION_BROKEN)},

@@ -152,7 +152,7 @@ const (
 // class is a class that the contract knows. One that it does not is a failure
 // by a newer worker, which another may do better.
 func class(c pb.OutcomeClass) ledger.OutcomeClass {
-	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_OUTPUT_MISSING {
+	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_NO_ROOM {
 		return ledger.OutcomeRetryable
 	}
 	return ledger.OutcomeClass(c)

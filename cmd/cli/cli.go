@@ -71,6 +71,7 @@ type app struct {
 	configPath string             // as it was given
 	configFile string             // that was read; empty for none
 	settings   []settings.Setting // of the command, once settled
+	file       *settings.File     // the config file; nil for none
 
 	patient atomic.Bool     // the second signal ends hurry, and only the third the process
 	hurry   context.Context // ends with the second signal
@@ -266,7 +267,7 @@ func (a *app) addCommands(root *cobra.Command) {
 func (a *app) addRootFlags(root *cobra.Command) {
 	flags := settings.Flags{FlagSet: root.PersistentFlags()}
 	flags.BoolVar(&a.json, "json", false, "print JSON on standard output (a result keeps its own format)")
-	flags.Choice(&a.logLevel, "log", "warn; info in coordinator and worker",
+	flags.Choice(&a.logLevel, logName, "warn; info in coordinator and worker",
 		"log from this level on to standard error", logLevels...)
 	a.logFormat = "text"
 	flags.Choice(&a.logFormat, "log-format", "", "write the log as", logFormats...)

@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -25,15 +23,13 @@ func (a *app) settle(cmd *cobra.Command) error {
 		named = os.Getenv(configVariable)
 	}
 	a.configFile = settings.Path(named, os.LookupEnv)
-	var file *settings.File
+	var err error
 	if a.configFile != "" {
-		var err error
-		if file, err = settings.Read(a.configFile, a.commandsToTry()); err != nil {
+		if a.file, err = settings.Read(a.configFile, a.commandsToTry()); err != nil {
 			return &failure{statusUsage, err}
 		}
 	}
-	var err error
-	if a.settings, err = settings.Settle(cmd, os.LookupEnv, file); err != nil {
+	if a.settings, err = settings.Settle(cmd, os.LookupEnv, a.file); err != nil {
 		return &failure{statusUsage, err}
 	}
 	return a.setLevel(cmd.Name())
@@ -63,8 +59,9 @@ const configName = "config"
 func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: configName, Short: "Print the settings that are in force, and where each comes from",
-		Long: `Print the settings of a command that are in force, and where each comes from. It
-is the first of these that says anything:
+		Long: `Print the settings that are in force, of all commands or of one with the flags
+that are given to it, and where each comes from. It is the first of these that
+says anything:
 
   1. the flag, --keep-for 2h
   2. the environment, MILLRACE_KEEP_FOR=2h
@@ -75,81 +72,129 @@ is the first of these that says anything:
 The config file is the one that --config or MILLRACE_CONFIG names, or else
 $XDG_CONFIG_HOME/millrace/config.yaml (~/.config where that is not set), or else
 /etc/millrace/config.yaml. No setting is a secret: of keys it is their files.`,
-		Example: `  millrace config worker
+		Example: `  millrace config
   MILLRACE_SLOTS=2 millrace config worker --json
   millrace config coordinator --config fleet.yaml --keep-for 2h`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, add := range a.settingsOf() {
-		add.cmd.Args = cobra.NoArgs
-		add.cmd.Example = "  millrace config " + add.cmd.Name()
-		add.flags(add.cmd)
-		add.cmd.RunE = func(*cobra.Command, []string) error { return a.tellSettings() }
-		cmd.AddCommand(add.cmd)
+	all := a.settingsOf()
+	for _, c := range all {
+		c.cmd.Args = cobra.NoArgs
+		c.cmd.Example = "  millrace config " + c.cmd.Name()
+		c.cmd.RunE = func(*cobra.Command, []string) error { return a.tellSettings(inForce("", c, a.settings)) }
+		cmd.AddCommand(c.cmd)
 	}
+	cmd.RunE = func(*cobra.Command, []string) error { return a.tellAllSettings(all) }
 	return cmd
 }
 
-// configured is a command whose settings can be told.
+// configured is a command whose settings can be told. finish gives those that
+// were not said the values that the command finds for them.
 type configured struct {
-	cmd   *cobra.Command
-	flags func(*cobra.Command)
+	cmd    *cobra.Command
+	finish func() error
 }
 
 func (a *app) settingsOf() []configured {
-	of := func(name, what string, flags func(*cobra.Command)) configured {
-		return configured{&cobra.Command{Use: name, Short: "Print the settings of " + what}, flags}
+	of := func(name, what string) *cobra.Command {
+		return &cobra.Command{Use: name, Short: "Print the settings of " + what}
 	}
+	coordinator, worker := of(coordinatorName, "a coordinator"), of(workerName, "a worker")
+	submit, run := of(submitName, "clients, of which submit has the most"), of(runName, "a job in this process")
+	boss, hand := addCoordinatorFlags(coordinator), addWorkerFlags(worker)
+	ask, here := addSubmitFlags(submit), &runOptions{}
+	addRunSettings(run, here)
 	return []configured{
-		of(coordinatorName, "a coordinator", func(cmd *cobra.Command) { addCoordinatorFlags(cmd) }),
-		of(workerName, "a worker", func(cmd *cobra.Command) { addWorkerFlags(cmd) }),
-		of(submitName, "clients, of which submit has the most", func(cmd *cobra.Command) { addSubmitFlags(cmd) }),
-		of(runName, "a job in this process", func(cmd *cobra.Command) { addRunSettings(cmd, &runOptions{}) }),
+		{coordinator, boss.finish},
+		{worker, func() error { return a.workerConfig(hand) }},
+		{submit, func() error { ask.user = cmp.Or(ask.user, loginName()); return nil }},
+		{run, here.finish},
 	}
 }
 
 // settingJSON is one setting as JSON.
 type settingJSON struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"`
-	Origin string `json:"origin"`
-	Where  string `json:"where,omitempty"`
+	Command string `json:"command,omitempty"` // where those of several are told
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Origin  string `json:"origin"`
+	Where   string `json:"where,omitempty"`
 }
 
-func (a *app) tellSettings() error {
-	a.tellStrangers()
-	if a.json {
-		list := make([]settingJSON, len(a.settings))
-		for i, s := range a.settings {
-			list[i] = settingJSON{s.Name, s.Value, s.Origin, s.Where}
+// inForce are settings that are settled, with the defaults that their command
+// finds.
+func inForce(command string, c configured, settled []settings.Setting) ([]settingJSON, error) {
+	if err := c.finish(); err != nil {
+		return nil, err
+	}
+	list := make([]settingJSON, len(settled))
+	for i, s := range settled {
+		if found := c.cmd.Flag(s.Name).Value.String(); s.Origin == settings.FromDefault && found != "" {
+			s.Value = found
 		}
+		if s.Name == logName && s.Origin == settings.FromDefault {
+			s.Value = strings.ToLower(usualLevel(c.cmd.Name()).String())
+		}
+		list[i] = settingJSON{command, s.Name, s.Value, s.Origin, s.Where}
+	}
+	return list, nil
+}
+
+// tellAllSettings tells the settings of all commands.
+func (a *app) tellAllSettings(all []configured) error {
+	var list []settingJSON
+	for _, c := range all {
+		settled, err := settings.Settle(c.cmd, os.LookupEnv, a.file)
+		if err != nil {
+			return &failure{statusUsage, err}
+		}
+		own, err := inForce(c.cmd.Name(), c, settled)
+		if err != nil {
+			return err
+		}
+		list = append(list, own...)
+	}
+	return a.tellSettings(list, nil)
+}
+
+func (a *app) tellSettings(list []settingJSON, err error) error {
+	a.tellStrangers()
+	switch {
+	case err != nil:
+		return err
+	case a.json:
 		return a.printJSON(list)
 	}
 	file := a.configFile
 	if file == "" {
 		file = "none; looked for " + strings.Join(settings.UsualPaths(os.LookupEnv), ", ")
 	}
-	return errors.Join(a.print("config file: %s\n\n", file), writeSettings(a.stdout, a.settings))
+	if err := a.print("config file: %s\n\n", file); err != nil {
+		return err
+	}
+	return settingTable(list).write(a.stdout, terminalWidth(a.stdout))
+}
+
+func settingTable(list []settingJSON) *table {
+	t := &table{columns: []column{{title: "SETTING"}, {title: "VALUE"}, {title: "FROM"}}}
+	several := list[0].Command != ""
+	if several {
+		t.columns = append([]column{{title: "COMMAND"}}, t.columns...)
+	}
+	for _, s := range list {
+		cells := []string{s.Name, s.Value, strings.TrimSpace(s.Origin + " " + s.Where)}
+		if several {
+			cells = append([]string{s.Command}, cells...)
+		}
+		t.add(cells...)
+	}
+	return t
 }
 
 // print writes on standard output.
 func (a *app) print(format string, args ...any) error {
 	_, err := fmt.Fprintf(a.stdout, format, args...)
 	return err
-}
-
-func writeSettings(to io.Writer, list []settings.Setting) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SETTING\tVALUE\tFROM")
-	for _, s := range list {
-		from := s.Origin
-		if s.Where != "" {
-			from += " " + s.Where
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, s.Value, from)
-	}
-	return w.Flush()
 }
 
 // notSettings are names in the environment that are ours and no settings: the

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -260,17 +261,27 @@ func TestSettingsInForce(t *testing.T) {
 		args []string
 		want settingJSON
 	}{
-		{nil, nil, settingJSON{"slots", "3", "file", file + ":2"}},
-		{[]string{"MILLRACE_SLOTS=5"}, nil, settingJSON{"slots", "5", "environment", "MILLRACE_SLOTS"}},
-		{[]string{"MILLRACE_SLOTS=5"}, []string{"--slots", "6"}, settingJSON{"slots", "6", "flag", ""}},
-		{nil, []string{"--config", "other.yaml"}, settingJSON{"slots", "4", "file", "other.yaml:1"}},
-		{[]string{"MILLRACE_CONFIG=other.yaml"}, nil, settingJSON{"slots", "4", "file", "other.yaml:1"}},
-		{nil, nil, settingJSON{"log", "debug", "file", file + ":4"}},
-		{nil, nil, settingJSON{"drain-within", "30s", "default", ""}},
+		{nil, nil, settingJSON{"", "slots", "3", "file", file + ":2"}},
+		{[]string{"MILLRACE_SLOTS=5"}, nil, settingJSON{"", "slots", "5", "environment", "MILLRACE_SLOTS"}},
+		{[]string{"MILLRACE_SLOTS=5"}, []string{"--slots", "6"}, settingJSON{"", "slots", "6", "flag", ""}},
+		{nil, []string{"--config", "other.yaml"}, settingJSON{"", "slots", "4", "file", "other.yaml:1"}},
+		{[]string{"MILLRACE_CONFIG=other.yaml"}, nil, settingJSON{"", "slots", "4", "file", "other.yaml:1"}},
+		{nil, nil, settingJSON{"", "log", "debug", "file", file + ":4"}},
+		{nil, nil, settingJSON{"", "drain-within", "30s", "default", ""}},
+		{nil, nil, settingJSON{"", "spool", w.temp, "default", ""}},
 	} {
 		if got := read(test.env, append([]string{"config", "worker"}, test.args...)...)[test.want.Name]; got != test.want {
 			t.Errorf("%v %v: %+v, want %+v", test.env, test.args, got, test.want)
 		}
+	}
+	both := w.run("", "config")
+	for _, line := range []string{`coordinator +gossip +127\.0\.0\.1:7401 +default`, `worker +slots +3 +file `, `coordinator +log +debug +file `, `run +slots +\d+ `} {
+		if !regexp.MustCompile(`(?m)^` + line).MatchString(both.stdout) {
+			t.Errorf("%s is not in:\n%s", line, both.stdout)
+		}
+	}
+	if all := read(nil, "config"); all["slots"].Command != "run" || all["keep"].Command != "submit" {
+		t.Errorf("%+v", all)
 	}
 	w.want(w.run("", "list", "--config", "bad.yaml"), 2, "", "bad.yaml:1:1: wroker is no setting", "bad.yaml:2:1: slots can't be used")
 	w.want(w.run("", "list", "--config", "none.yaml"), 2, "", "none.yaml")

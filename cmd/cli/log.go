@@ -5,6 +5,9 @@ import (
 	"log/slog"
 )
 
+// logName is the flag of the log's level.
+const logName = "log"
+
 // The values of --log and --log-format.
 var (
 	logLevels  = []string{"debug", "info", "warn", "error"}
@@ -13,15 +16,19 @@ var (
 
 // setLevel takes on the level that was asked for, or else the command's own.
 func (a *app) setLevel(command string) error {
-	switch {
-	case a.logLevel != "":
+	if a.logLevel != "" {
 		return a.level.UnmarshalText([]byte(a.logLevel))
-	case command == coordinatorName || command == workerName:
-		a.level = slog.LevelInfo
-	default:
-		a.level = slog.LevelWarn
 	}
+	a.level = usualLevel(command)
 	return nil
+}
+
+// usualLevel is what a command logs from when nobody says.
+func usualLevel(command string) slog.Level {
+	if command == coordinatorName || command == workerName {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
 }
 
 // logger writes what coordinator and worker have to say.

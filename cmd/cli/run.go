@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,6 +103,16 @@ func addRunSettings(cmd *cobra.Command, o *runOptions) {
 	f.Count(&o.slots, "slots", "all cores", 1, "run this many batches at once")
 	f.Bytes(&o.memory, "max-memory", "70% of what is free, at most 768MiB", 1, "memory for batches")
 }
+
+// finish gives what this process may use where nobody said.
+func (o *runOptions) finish() error {
+	o.slots = cmp.Or(o.slots, runtime.GOMAXPROCS(0))
+	o.memory = cmp.Or(o.memory, wholeMiB(embedded.DefaultMemory()))
+	return nil
+}
+
+// wholeMiB rounds a size down to what people can read.
+func wholeMiB(n int64) int64 { return n &^ (1<<20 - 1) }
 
 // addTelling adds the flags of what is told, and how.
 func (o *runOptions) addTelling(cmd *cobra.Command) {

@@ -42,8 +42,12 @@ func terminalWidth(file *os.File) int {
 // between stands between two columns.
 const between = "  "
 
-// minCut is how narrow a column may be cut, in cells.
-const minCut = 8
+// How narrow a column may be cut, in cells, and how much of a text is worth to
+// leave other columns out for.
+const (
+	minCut    = 8
+	maxWanted = 24
+)
 
 // write writes the table in so many cells; in any number for 0.
 func (t *table) write(to io.Writer, width int) error {
@@ -64,6 +68,7 @@ func (t *table) write(to io.Writer, width int) error {
 // fit chooses the columns that there is room for, and how wide each is.
 func (t *table) fit(width int) (shown []int, widths []int) {
 	widths = make([]int, len(t.columns))
+	var wanted []int // the ones that one can spare least first
 	for i, c := range t.columns {
 		widths[i] = utf8.RuneCountInString(c.title)
 		empty := len(t.rows) > 0
@@ -72,20 +77,22 @@ func (t *table) fit(width int) (shown []int, widths []int) {
 			empty = empty && row[i] == ""
 		}
 		if !empty || c.spare == 0 {
-			shown = append(shown, i)
+			wanted = append(wanted, i)
 		}
 	}
-	if width == 0 {
-		return shown, widths
+	slices.SortStableFunc(wanted, func(a, b int) int { return t.columns[a].spare - t.columns[b].spare })
+	room := width
+	for _, i := range wanted {
+		least := len(between) + widths[i]
+		if !t.columns[i].right {
+			least = min(least, len(between)+maxWanted)
+		}
+		if width == 0 || t.columns[i].spare == 0 || least <= room+len(between) {
+			shown, room = append(shown, i), room-least
+		}
 	}
-	for total(shown, widths) > width {
-		if most := t.sparest(shown); most >= 0 {
-			shown = slices.Delete(shown, most, most+1)
-			continue
-		}
-		if !cutWidest(shown, widths) {
-			break
-		}
+	slices.Sort(shown)
+	for width > 0 && total(shown, widths) > width && cutWidest(shown, widths) {
 	}
 	return shown, widths
 }
@@ -97,17 +104,6 @@ func total(shown, widths []int) int {
 		sum += widths[i]
 	}
 	return sum
-}
-
-// sparest is the place of the column that one can spare first; -1 for none.
-func (t *table) sparest(shown []int) int {
-	most := -1
-	for place, i := range shown {
-		if t.columns[i].spare > 0 && (most < 0 || t.columns[i].spare >= t.columns[shown[most]].spare) {
-			most = place
-		}
-	}
-	return most
 }
 
 // cutWidest makes the widest column a cell narrower, and says whether it could.

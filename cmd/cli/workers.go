@@ -127,10 +127,10 @@ func (a *app) tellWorkers(workers []*pb.Worker) error {
 func workerTable(workers []*pb.Worker) *table {
 	t := &table{columns: []column{
 		{title: "NAME"}, {title: "STATE"}, {title: "SESSION", spare: 2}, {title: "GOSSIP", spare: 2},
-		{title: "SLOTS", right: true}, {title: "RUNNING", right: true, spare: 1}, {title: "WAITING", right: true, spare: 5},
+		{title: "SLOTS", right: true}, {title: "RUNNING", right: true, spare: 2}, {title: "WAITING", right: true, spare: 5},
 		{title: "DONE", right: true, spare: 4}, {title: "FAILED", right: true, spare: 4},
 		{title: "SPOOL", right: true, spare: 6}, {title: "ZONE", spare: 7}, {title: "LABELS", spare: 3},
-		{title: "ADDRESS", spare: 8}, {title: "VERSION", spare: 9}, {title: "WHY", spare: 3},
+		{title: "ADDRESS", spare: 8}, {title: "VERSION", spare: 9}, {title: "WHY", spare: 1},
 	}}
 	for _, w := range workers {
 		address := ""

@@ -47,18 +47,18 @@ func (a Allowed) Processors() []string {
 }
 
 // Check refuses a step whose program may not be run, or which would have it load
-// code of somebody's choice.
+// code of somebody's choice. Another worker may allow it.
 func (a Allowed) Check(step *pb.CommandStep) error {
 	if slices.Contains(a, Any) {
 		return nil
 	}
 	if name := Program(step); !slices.Contains(a, name) {
-		return processor.Fatal("the program %q may not be run by this worker: it allows %s (--allow-command says which)",
+		return processor.InputGone("the program %q may not be run by this worker: it allows %s (--allow-command says which)",
 			name, cmp.Or(strings.Join(a, ", "), "none"))
 	}
 	for name := range step.GetOptions().GetEnv() {
 		if loads(name) {
-			return processor.Fatal("the environment variable %s may not be set by a job: this worker allows only some programs "+
+			return processor.InputGone("the environment variable %s may not be set by a job: this worker allows only some programs "+
 				"(--allow-command), and with it they would run others", name)
 		}
 	}

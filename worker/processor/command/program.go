@@ -51,7 +51,8 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:shown], "") + "…"
 }
 
-// lookUp finds a program's executable.
+// lookUp finds a program's executable. One that this worker lacks another may
+// have, and so the failure is the one of an input that is not there.
 func lookUp(argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", processor.Fatal("the command is empty")
@@ -61,11 +62,11 @@ func lookUp(argv []string) (string, error) {
 	case err == nil:
 		return path, nil
 	case errors.Is(err, exec.ErrNotFound):
-		return "", processor.Fatal("the program %q is not on the PATH of this worker: install it there, or give its path", argv[0])
+		return "", processor.InputGone("the program %q is not on the PATH of the worker: install it there, or give its path", argv[0])
 	case errors.Is(err, fs.ErrNotExist):
-		return "", processor.Fatal("the program %q is not there: install it on every worker, or mend the path", argv[0])
+		return "", processor.InputGone("the program %q is not there: install it on every worker, or mend the path", argv[0])
 	}
-	return "", processor.Fatal("the program %q can't be run by this worker: %v", argv[0], err)
+	return "", processor.InputGone("the program %q can't be run: %v", argv[0], err)
 }
 
 // Run runs the program over one batch. When it returns, the program and all that
@@ -136,7 +137,7 @@ func (p *program) judge(proc *process) error {
 	}
 	class, hint := pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, ""
 	if code == 127 && p.step.GetOptions().GetShell() {
-		class, hint = pb.OutcomeClass_OUTCOME_CLASS_FATAL, ": a program in it was not found"
+		class, hint = pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE, ": a program in it was not found"
 	}
 	f := processor.Fail(class, "the command %q exited with status %d%s%s", p.name, code, hint, lastLine(proc.report.end()))
 	f.Detail.ExitStatus, f.Detail.Detail = int32(code), proc.report.end()
@@ -190,10 +191,10 @@ func (p *program) start(a *processor.Attempt, in processor.Input, file stdin, r 
 	return proc, nil
 }
 
-// startFailure says whether another attempt may start.
+// startFailure says whether another attempt, or that of another worker, may start.
 func startFailure(name string, err error) error {
 	if errors.Is(err, errNotExecutable) {
-		return processor.Fatal("the command %q can't be run: its file is no program (does the script lack its #! line?)", name)
+		return processor.InputGone("the command %q can't be run: its file is no program (does the script lack its #! line?)", name)
 	}
 	return fmt.Errorf("start the command %q: %w", name, err)
 }

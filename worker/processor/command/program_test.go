@@ -19,7 +19,7 @@ import (
 
 const (
 	retryable = pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE
-	fatal     = pb.OutcomeClass_OUTCOME_CLASS_FATAL
+	gone      = pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE
 )
 
 func TestBytesPassUntouched(t *testing.T) {
@@ -87,6 +87,7 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
+// What one worker lacks another may have.
 func TestProgramsThatCantBeRun(t *testing.T) {
 	plain := filepath.Join(t.TempDir(), "plain")
 	if err := os.WriteFile(plain, []byte("no program"), 0o700); err != nil {
@@ -96,12 +97,12 @@ func TestProgramsThatCantBeRun(t *testing.T) {
 		"no-such-program-here": "PATH", "/no/such/file": "not there", t.TempDir(): "can't be run", plain: "no program",
 	} {
 		_, err := run(t, step(t, nil, name), texts("a\n"))
-		if f := failure(t, err, fatal); !strings.Contains(f.GetMessage(), want) {
+		if f := failure(t, err, gone); !strings.Contains(f.GetMessage(), want) {
 			t.Errorf("%s: %s", name, f.GetMessage())
 		}
 	}
 	_, err := run(t, shell(t, nil, "no-such-program-here"), texts("a\n"))
-	failure(t, err, fatal)
+	failure(t, err, gone)
 }
 
 func TestSignal(t *testing.T) {

@@ -179,6 +179,7 @@ func portAfter(address string) (string, error) {
 }
 
 func (a *app) runCoordinator(ctx context.Context, o *coordinatorOptions) error {
+	a.tellStrangers()
 	if err := o.finish(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -118,6 +119,16 @@ func (r *job) pass(id string) error {
 	return r.form.write(result, r.out)
 }
 
+// cancelled says that a job was cancelled, and what for, as its notes have it.
+func cancelled(notes []string) string {
+	for _, note := range notes {
+		if strings.HasPrefix(note, "cancelled") {
+			return "the job was " + note
+		}
+	}
+	return "the job was cancelled"
+}
+
 // isClosedPipe says that whoever reads our output has gone away.
 func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
@@ -137,7 +148,7 @@ func (r *job) ended(ctx context.Context, last *pb.Job, broken error) error {
 		if status, ok := isInterrupted(ctx); ok {
 			return &failure{status, context.Cause(ctx)}
 		}
-		return failed(errors.New("the job was cancelled"))
+		return failed(errors.New(cancelled(last.GetNotes())))
 	case last.GetState() == pb.JobState_JOB_STATE_FAILED:
 		return &failure{status: statusFailed}
 	case broken != nil:

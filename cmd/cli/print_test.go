@@ -57,3 +57,11 @@ func TestNamesOfOthersArePlain(t *testing.T) {
 		}
 	}
 }
+
+// Why a job waits is said again when it is another reason, not when time goes by.
+func TestReasonsWithoutTheirTimes(t *testing.T) {
+	same := [2]string{"1 of 2 workers is busy; the first in 59m26.9s", "1 of 2 workers is busy; the first in 31ms"}
+	if untimed(same[0]) != untimed(same[1]) || untimed("1 of 2 workers is busy") == untimed("2 of 2 workers are busy") {
+		t.Errorf("%q, %q", untimed(same[0]), untimed(same[1]))
+	}
+}

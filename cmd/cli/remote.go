@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -192,11 +193,17 @@ func (w *waiting) reasons(ctx context.Context) string {
 // say shows reasons, in the bar or else as a line when they are new ones.
 func (w *waiting) say(reasons, before string) string {
 	w.of.progress.waits(reasons)
-	if reasons != "" && reasons != before && !w.of.progress.shows() {
+	if reasons != "" && untimed(reasons) != untimed(before) && !w.of.progress.shows() {
 		fmt.Fprintf(w.of.app.stderr, "millrace: job %s waits: %s\n", w.id, plain(reasons))
 	}
 	return reasons
 }
+
+// durations are times that go by while a job waits.
+var durations = regexp.MustCompile(`\b([\d.]+(h|m|s|ms|µs|ns))+\b`)
+
+// untimed is a text without its durations.
+func untimed(text string) string { return durations.ReplaceAllString(text, "") }
 
 // of is the form in which a result is written that is as its header says.
 func (f outputForm) of(header *pb.ResultHeader) (outputForm, error) {

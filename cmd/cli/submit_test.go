@@ -150,7 +150,7 @@ func TestInterruptEndsTheWaiting(t *testing.T) {
 			t.Errorf("%+v", jobs)
 		}
 		c.want(c.ask("cancel", jobs[0].ID, "--reason", "enough"), 0, jobs[0].ID+" cancelled\n")
-		c.want(c.ask("watch", jobs[0].ID), 1, "", "cancelled")
+		c.want(c.ask("watch", jobs[0].ID), 1, "", "cancelled: enough")
 		c.want(c.ask("cancel", jobs[0].ID), 0, jobs[0].ID+" cancelled\n") // again is no harm
 	}
 }

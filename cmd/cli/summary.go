@@ -10,7 +10,7 @@ import (
 )
 
 // summary is what happened, as --stats writes it. Times are in seconds, memory
-// is in bytes. Memory and slots are those of `run`: a cluster's are not counted
+// is in bytes. Memory and slots are those of `run`: a cluster's are not known
 // here.
 type summary struct {
 	Job             string           `json:"job"`
@@ -31,9 +31,9 @@ type summary struct {
 	DelayTime       float64          `json:"delay_time_seconds"`
 	Elapsed         float64          `json:"elapsed_seconds"` // of the job
 	Wall            float64          `json:"wall_seconds"`    // and until its result was written
-	PeakMemory      int64            `json:"peak_memory_bytes"`
-	PeakChildMemory int64            `json:"peak_child_memory_bytes"`
-	Slots           int              `json:"slots"`
+	PeakMemory      int64            `json:"peak_memory_bytes,omitempty"`
+	PeakChildMemory int64            `json:"peak_child_memory_bytes,omitempty"`
+	Slots           int              `json:"slots,omitempty"`
 	Counters        map[string]int64 `json:"counters,omitempty"`
 	Output          string           `json:"output,omitempty"`       // the folder of the result
 	OutputFiles     int              `json:"output_files,omitempty"` // how many are in it

@@ -128,6 +128,7 @@ func (a *app) workerConfig(c *server.Config) error {
 }
 
 func (a *app) runWorker(ctx context.Context, c *server.Config) error {
+	a.tellStrangers()
 	if err := a.workerConfig(c); err != nil {
 		return err
 	}
@@ -168,9 +169,11 @@ func (a *app) stoppedOr(ctx context.Context, err error) error {
 func notStarted(ctx context.Context, err error) error {
 	var network *net.OpError
 	var names *net.DNSError
+	var address *net.AddrError
 	switch status, ok := isInterrupted(ctx); {
 	case ok:
 		return &failure{status, nil}
+	case errors.As(err, &address): // no network has it
 	case errors.As(err, &network), errors.As(err, &names):
 		return failed(err)
 	}

@@ -159,7 +159,8 @@ func labelText(labels map[string]string) string {
 func (a *app) selecting(use, short, long, example string, do func(context.Context, *link, *pb.WorkerSelector) ([]*pb.Worker, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: use + " [NAME…] [--label name=value]", Short: short, Long: long, Example: example}
 	o := addClientFlags(cmd)
-	labels := cmd.Flags().StringToStringP("label", "l", nil, "also those that carry this label; of several labels, all")
+	labels := cmd.Flags().StringToStringP("label", "l", nil, "also those that carry this label, `name=value`; of several labels, all")
+	cmd.Flag("label").DefValue = ""
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if len(names) == 0 && len(*labels) == 0 {
 			return usage("which workers? Name them, or a label of theirs with --label")

@@ -77,6 +77,8 @@ func TestPythonReadsResults(t *testing.T) {
 		id := c.begin("--sql", "SELECT n, square FROM input", "--batches", "4", "*.csv")
 		want := "2000 ['n', 'square']\n{'n': 0, 'square': 0}\n{'n': 1, 'square': 1}\n{'n': 2, 'square': 4}\n"
 		c.done(c.python(stubs, "result.py", c.server(), id), want, said)
+		none := c.begin("--sql", "SELECT n FROM input WHERE n < 0", "*.csv")
+		c.done(c.python(stubs, "result.py", c.server(), none), "0 rows\n")
 	}
 }
 

@@ -40,6 +40,9 @@ with grpc.insecure_channel(server) as channel:
     else:
         print("from the coordinator", file=sys.stderr)
         tables = list(from_coordinator(jobs, id))
+if not tables:
+    print(0, "rows")
+    sys.exit()
 table = pa.concat_tables(tables)
 print(table.num_rows, table.column_names)
 for row in table.slice(0, 3).to_pylist():

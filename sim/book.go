@@ -48,11 +48,12 @@ type seat struct {
 	credit   int
 	has      int // leases, when that was counted last
 	bytes    int64
-	silent   bool // a lease of it ran out, and it has not been heard since
-	ordered  bool // the operator wants it to leave
-	freed    bool // it may leave: nothing of it is needed
-	cordoned bool // the operator wants it to get nothing
-	asking   int  // cordons, or their ends, that are not yet durable
+	unable   ledger.Time // since when it may not be given anything, if that is so
+	silent   bool        // a lease of it ran out, and it has not been heard since
+	ordered  bool        // the operator wants it to leave
+	freed    bool        // it may leave: nothing of it is needed
+	cordoned bool        // the operator wants it to get nothing
+	asking   int         // cordons, or their ends, that are not yet durable
 
 	known       bool   // it has attached to this coordinator
 	incarnation uint64 // of the process that has

@@ -11,6 +11,7 @@ func (b *book) check(at ledger.Time) {
 	b.expire(at)
 	b.checkOnce()
 	b.checkPaused(at)
+	b.watchSeats(at)
 	b.checkExplained(at)
 	b.checkKept(at)
 	for _, s := range b.seats {
@@ -71,7 +72,8 @@ func (b *book) checkIdle(at ledger.Time, s *seat) {
 			continue
 		}
 		for _, p := range g.parked {
-			if p.again > 0 && at > max(p.again, b.late()) && !j.blindFor(s, p.span) && !b.leftToRoomier(j, s, p.span, requires) {
+			on := tried{j.stage(g), p.span}
+			if p.again > 0 && at > max(p.again, b.late()) && !b.blindFor(at, j, s, on) && !b.leftToRoomier(j, s, on, requires) {
 				b.fail("%s is idle, and %v of job %d waits for nothing since %d", s.name, p.span, j.id, p.again)
 			}
 		}

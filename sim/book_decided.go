@@ -90,7 +90,7 @@ func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 		return
 	case *ledger.JobClosed:
 		if j := b.jobs[f.Job]; j != nil && f.Class == ledger.OutcomeInputGone {
-			j.blind = b.askedAll(j) && !(j.found && at < b.grace)
+			j.blind = b.askedAll(at, j) && !(j.found && at < b.grace)
 		}
 		return
 	default:
@@ -351,11 +351,7 @@ func (b *book) acked(at ledger.Time, e ledger.Ack) {
 func (b *book) settle(at ledger.Time, r *report, f ledger.Fence) {
 	for _, l := range b.live {
 		if l.fence == f {
-			again := b.backedOff(at)
-			if r.class == ledger.OutcomeInputGone {
-				again = 0
-			}
-			b.end(l, again)
+			b.end(l, b.backedOff(at))
 			return
 		}
 	}

@@ -169,39 +169,3 @@ func (b *book) exhausted(user string) bool {
 	n := b.quota(user)
 	return n > 0 && b.has(user) >= n
 }
-
-// saw notes that a worker does not see an input of a range.
-func (j *jobBook) saw(on tried, s *seat) {
-	if !slices.Contains(j.unseen[on], s.name) {
-		j.unseen[on] = append(j.unseen[on], s.name)
-	}
-}
-
-// blindFor says whether a worker does not see an input of some of a range: it
-// leaves that to others, however long they are busy.
-func (j *jobBook) blindFor(s *seat, on span) bool {
-	for was, blind := range j.unseen { // in any order: it is a question of yes or no
-		if was.span.overlaps(on) && slices.Contains(blind, s.name) {
-			return true
-		}
-	}
-	return false
-}
-
-// askedAll says whether some range was offered to everybody who can take it,
-// and nobody sees its input.
-func (b *book) askedAll(j *jobBook) bool {
-	for on, blind := range j.unseen { // in any order: it is a question of yes or no
-		var requires []string
-		if on.stage >= 0 {
-			requires = j.def.plan.Stages[on.stage].Requires
-		}
-		left := slices.ContainsFunc(b.seats, func(s *seat) bool {
-			return s.takes() && fits(s.worker, j.def.settings.Labels, requires) && !slices.Contains(blind, s.name)
-		})
-		if !left {
-			return true
-		}
-	}
-	return false
-}

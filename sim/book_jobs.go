@@ -218,6 +218,18 @@ func (b *book) stageOf(job ledger.JobID, stage int) *stageBook {
 	return nil
 }
 
+// stage is the number of a stage.
+func (j *jobBook) stage(g *stageBook) int {
+	switch i, n := slices.Index(j.stages, g), len(j.stages); i {
+	case n - 2:
+		return planning
+	case n - 1:
+		return committing
+	default:
+		return i
+	}
+}
+
 // streams says whether the outputs of a stage are the result.
 func (j *jobBook) streams(stage int) bool {
 	return stage == 0 && len(j.stages) == 3 && !j.def.toFiles() && !j.def.settings.Keep

@@ -26,6 +26,7 @@
 //   - an output is given up only when it is known to be gone, out of reach for
 //     several, or its holder is away for long; then exactly what is lost and
 //     still needed runs again; of a kept result only when somebody asks;
+//   - an input is gone only when everybody has looked who may soon take leases;
 //   - a spool without room spends nothing while somebody was not asked, or results
 //     of jobs that are over are in the way, and is tried as soon as these go;
 //   - nobody gets a lease who drains, is cordoned or doubted by gossip; who fails
@@ -69,7 +70,8 @@
 // are not believed, or gossip alone is, or what it said of a former process; two
 // processes of a name are taken; cordons are forgotten, ignored, or their end
 // wakes nobody; who drains gets leases; a file that is not seen spends an
-// attempt, or a spool without room does, or room that others make wakes nobody; one
+// attempt, or ends a job while somebody may come back who sees it; a spool without
+// room spends one, or room that others make wakes nobody; one
 // report makes an output lost; a kept result is made again though
 // nobody asks, or all of it; a job is forgotten at once, or never; quotas are
 // ignored, or wake nobody; a small job waits behind a large one; nobody is

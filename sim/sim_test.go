@@ -84,6 +84,7 @@ var planted = []struct {
 	{"ledger: spend gone", Bugs{Ledger: ledger.BugSpendGone}},
 	{"ledger: spend room", Bugs{Ledger: ledger.BugSpendRoom}},
 	{"ledger: room sleeps", Bugs{Ledger: ledger.BugRoomSleeps}},
+	{"ledger: impatient", Bugs{Ledger: ledger.BugImpatient}},
 	{"ledger: hasty lost", Bugs{Ledger: ledger.BugHastyLost}},
 	{"ledger: eager remake", Bugs{Ledger: ledger.BugEagerRemake}},
 	{"ledger: remake all", Bugs{Ledger: ledger.BugRemakeAll}},

@@ -64,9 +64,9 @@ func (j *jobBook) due(g *stageBook) int64 {
 
 // leftToRoomier says whether a worker had no room for what some of a range comes
 // to, and leaves it to another one that was not asked.
-func (b *book) leftToRoomier(j *jobBook, s *seat, on span, requires []string) bool {
+func (b *book) leftToRoomier(j *jobBook, s *seat, on tried, requires []string) bool {
 	for was, full := range j.full { // in any order: it is a question of yes or no
-		if was.span.overlaps(on) && slices.Contains(full, s.name) && b.unasked(j, full, requires) {
+		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(full, s.name) && b.unasked(j, full, requires) {
 			return true
 		}
 	}

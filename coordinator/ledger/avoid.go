@@ -16,7 +16,7 @@ func (l *Ledger) avoids(b *batch, w *worker) bool {
 	if f != nil {
 		by = f.blamed()
 		if slices.Contains(f.gone, w.id) {
-			return l.elsewhere(b.run, b.work, f.gone)
+			return l.leftTo(b, f.gone)
 		}
 	}
 	not := b.unsuited(f)

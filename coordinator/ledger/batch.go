@@ -22,6 +22,7 @@ type batch struct {
 
 	unreached []WorkerID // workers that did not get its inputs lately
 	misses    uint32     // how often that was
+	awaits    []*worker  // were not asked for its input, and were expected back
 
 	full    []WorkerID   // workers that had no room for its output lately
 	cramps  uint32       // how often in a row nobody had

@@ -67,6 +67,9 @@ const (
 	BugSpendRoom
 	// BugRoomSleeps does not look for work when others make room.
 	BugRoomSleeps
+	// BugImpatient takes an input to be gone when nobody finds it who takes
+	// leases right now.
+	BugImpatient
 	// BugHastyLost takes an output to be lost at the first report that it is
 	// out of reach.
 	BugHastyLost

@@ -143,7 +143,7 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 		if took && (f.SplitAt <= f.From || f.SplitAt >= f.To) {
 			b.place.leave()
 			b.uncount()
-			if x := b.knownFailure(); f.Class == OutcomeInputGone && l.elsewhere(r, k, x.gone) {
+			if x := b.knownFailure(); f.Class == OutcomeInputGone && l.leftTo(b, x.gone) {
 				l.ready(b)
 			} else {
 				l.backOff(b, x.spent)

@@ -51,6 +51,7 @@ const (
 	WaitReader                      // N outputs wait for the reader, and M batches are under way
 	WaitRest                        // a lone batch waits for a worker to be idle
 	WaitBlind                       // N of M workers do not find its input
+	WaitReturn                      // for the worker named to come back: its input was not found by others
 	WaitUnreached                   // N of M workers do not reach an output that it reads
 	WaitFull                        // N of M workers have no room for its output
 	WaitRoom                        // N batches wait for room for their outputs
@@ -104,6 +105,8 @@ func (x Wait) String() string {
 		return x.workers("has failed the batch, and leaves", "have failed the batch, and leave") + " it to others"
 	case WaitBlind:
 		return x.workers("does not find its input, and leaves", "do not find its input, and leave") + " it to others"
+	case WaitReturn:
+		return fmt.Sprintf("nobody who was asked finds its input: the worker `%s` was not asked, and is waited for up to %v", x.Name, shown(x.For))
 	case WaitUnreached:
 		return x.workers("does not reach an output that it reads, and leaves", "do not reach an output that it reads, and leave") + " it to others"
 	case WaitFull:
@@ -182,6 +185,7 @@ func (l *Ledger) Explain(id JobID, at Time) []Wait {
 	waits = l.explainStage(r, k, at)
 	if r.grantable(k) {
 		waits = append(waits, l.explainWorkers(r, k)...)
+		waits = append(waits, l.explainAwaited(k, at)...)
 	}
 	if n := r.job.rerun; n > 0 && len(waits) > 0 {
 		waits = append(waits, Wait{Kind: WaitRerun, N: int(n)})

@@ -128,14 +128,16 @@ func (l *Ledger) reconsider(w *worker, change func()) {
 	}
 	switch now := w.able(); {
 	case was && !now:
+		w.unableAt = l.now
 		l.standDown(w)
 		l.amnesty()
 	case now && !was:
 		l.offerMerges(w)
 		l.offer(w)
 		l.roomOn(w)
-	default: // it may be on trial
+	default: // it may be on trial, or is not expected back any more
 		l.offer(w)
+		l.looking = true
 	}
 }
 

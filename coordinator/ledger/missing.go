@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Missing is an output that an attempt needed and could not have.
@@ -92,25 +91,4 @@ func (l *Ledger) doubt(e *entry, w *worker, gone bool) bool {
 	}
 	e.doubts = append(e.doubts, w.id)
 	return len(e.doubts) >= doubtsByOne || slices.ContainsFunc(e.doubts, func(id WorkerID) bool { return id != w.id })
-}
-
-// noInput is why a job ends whose input no worker finds: it names the first
-// workers that looked. Where there never is but one, its failure says it all.
-func (l *Ledger) noInput(asked []WorkerID) string {
-	if l.cfg.LoneWorker {
-		return FailedForGood
-	}
-	const shown = 5
-	names := make([]string, 0, shown)
-	for _, id := range asked[:min(len(asked), shown)] {
-		names = append(names, string(id))
-	}
-	last := len(names) - 1
-	switch more := len(asked) - shown; {
-	case more > 0:
-		return fmt.Sprintf("%s and %d more workers can't get at it", strings.Join(names, ", "), more)
-	case last == 0:
-		return fmt.Sprintf("the worker %s can't get at it, and there is no other to ask", names[0])
-	}
-	return fmt.Sprintf("the workers %s and %s can't get at it", strings.Join(names[:last], ", "), names[last])
 }

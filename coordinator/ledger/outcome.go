@@ -234,10 +234,11 @@ func (l *Ledger) ends(b *batch, class OutcomeClass) string {
 	r := b.run
 	known := b.knownFailure()
 	if class == OutcomeInputGone && !l.cfg.Bug.has(BugSpendGone) {
-		if asked := b.goneWith(known); l.now >= l.gathered && !l.elsewhere(r, b.work, asked) {
-			return l.noInput(asked)
+		asked := b.goneWith(known)
+		if l.now < l.gathered || l.elsewhere(r, b.work, asked) || l.await(b, asked) {
+			return ""
 		}
-		return ""
+		return l.noInput(b, asked)
 	}
 	spent := uint32(1)
 	if known != nil {

@@ -24,6 +24,7 @@ type worker struct {
 	attachedAt  Time
 	heardAt     Time
 	heartbeat   time.Duration // how often it is to say that it lives
+	unableAt    Time          // since when it may not be given leases, if that is so
 	weighAt     Time          // when the witnesses are heard again
 	drainBy     Time          // an operator wants it to have left by then; 0 if not
 	evacuateAt  Time          // when it is looked again what it holds, while it drains
@@ -159,7 +160,7 @@ func (l *Ledger) presence(id WorkerID) *worker {
 }
 
 func (l *Ledger) addWorker(id WorkerID) *worker {
-	w := &worker{id: id, index: l.indexes, cordoned: l.state.cordoned[id]}
+	w := &worker{id: id, index: l.indexes, cordoned: l.state.cordoned[id], unableAt: l.now}
 	w.hungry.val, w.over.val = w, w
 	if n := len(l.spareIDs); n > 0 {
 		w.index = l.spareIDs[n-1]
@@ -192,6 +193,7 @@ func (l *Ledger) goneDue(w *worker, at Time) {
 		return
 	}
 	delete(l.workers, w.id)
+	l.looking = true // nobody waits for it any more
 	l.changeWorker(w)
 	if w.opinion != OpinionUnknown {
 		l.keepRumour(w.id, rumour{w.incarnation, w.opinion})
@@ -277,6 +279,9 @@ func (l *Ledger) sessionLost(e SessionLost) {
 // detach ends a worker's session; its leases stay until their deadline.
 func (l *Ledger) detach(w *worker) {
 	l.join(w, -1)
+	if w.able() {
+		w.unableAt = l.now
+	}
 	w.attached = false
 	w.credit, w.room = 0, 0
 	l.changeWorker(w)

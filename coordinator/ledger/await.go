@@ -94,8 +94,9 @@ func (l *Ledger) explainAwaited(k *work, at Time) (waits []Wait) {
 const maxNamed = 5
 
 // noInput is why a job ends whose input no worker finds: it names the first
-// workers that looked, and those that could not be asked. Where there never is
-// but one, its failure says it all.
+// workers that looked, those that could not be asked, and, of several, whose
+// failure is told: each has reasons of its own. Where there never is but one,
+// that says it all.
 func (l *Ledger) noInput(b *batch, asked []WorkerID) string {
 	if l.cfg.LoneWorker {
 		return FailedForGood
@@ -118,6 +119,9 @@ func (l *Ledger) noInput(b *batch, asked []WorkerID) string {
 		said += fmt.Sprintf(" (%s are cordoned, and were not asked)", listed(kept))
 	case len(asked) == 1:
 		said += ", and there is no other that may run it"
+	}
+	if len(asked) > 1 {
+		said += fmt.Sprintf("; %s says", b.teller())
 	}
 	return said
 }

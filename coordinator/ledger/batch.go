@@ -18,7 +18,7 @@ type batch struct {
 	renumber bool
 	retryAt  Time // when the back-off ends
 	anybody  Time // from when on a worker that failed it may have it again
-	lost     int  // how often it was lost with its worker, for nothing
+	lost     int  // how often it was lost with its worker, for nothing, in all
 
 	unreached []WorkerID // workers that did not get its inputs lately
 	misses    uint32     // how often that was

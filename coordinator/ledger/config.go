@@ -87,8 +87,7 @@ type Config struct {
 	MaxSlots int
 	// MaxCredit bounds the leases that a worker may ask for ahead.
 	MaxCredit int
-	// MaxLost is how often in a row a batch may be lost with its worker for
-	// nothing, when nobody saw it start.
+	// MaxLost is how often a batch may be lost with its worker for nothing.
 	MaxLost int
 
 	// LoneWorker: there never is but one worker, in the process of the client:

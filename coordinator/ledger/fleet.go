@@ -104,15 +104,18 @@ func (l *Ledger) Workers(at Time) []WorkerView {
 		views = append(views, l.workerView(w, at))
 	}
 	for id, r := range l.rumours {
-		if l.workers[id] == nil && (!r.opinion.deadly() || l.state.cordoned[id]) {
+		if l.workers[id] == nil && !r.opinion.deadly() {
 			views = append(views, WorkerView{
 				Name: id, Incarnation: r.incarnation, State: StandingUnattached, Gossip: r.opinion, Cordoned: l.state.cordoned[id],
 			})
 		}
 	}
 	for id := range l.state.cordoned {
-		if _, rumoured := l.rumours[id]; l.workers[id] == nil && !rumoured {
-			views = append(views, WorkerView{Name: id, State: StandingAway, Cordoned: true, Reason: "it is cordoned, and not here"})
+		r, rumoured := l.rumours[id]
+		if l.workers[id] == nil && (!rumoured || r.opinion.deadly()) {
+			views = append(views, WorkerView{
+				Name: id, Incarnation: r.incarnation, State: StandingAway, Gossip: r.opinion, Cordoned: true, Reason: "it is cordoned, and not here",
+			})
 		}
 	}
 	slices.SortFunc(views, func(a, b WorkerView) int { return cmp.Compare(a.Name, b.Name) })

@@ -291,12 +291,30 @@ func (r *run) maxAttempts() uint32 {
 // endFailed proposes that a job has failed by a batch: by what was first said
 // of it, for that is mostly the cause.
 func (l *Ledger) endFailed(b *batch, class OutcomeClass, failure []byte, why string) {
-	if f := b.knownFailure(); f != nil && len(f.first) > 0 && class != OutcomeFatal && (class != OutcomeInputGone || f.class == class) {
+	if f := b.toldFirst(class); f != nil {
 		class, failure = f.class, f.first
 	}
 	l.close(b.run, &JobClosed{
 		State: StateFailed, Class: class, Reason: why, Failure: failure, Untried: class != OutcomeInputGone, Inputs: b.source(),
 	})
+}
+
+// toldFirst returns what is known of a batch's failures, if what was first said
+// of it stands for a failure that ends its job.
+func (b *batch) toldFirst(class OutcomeClass) *failure {
+	f := b.knownFailure()
+	if f == nil || len(f.first) == 0 || class == OutcomeFatal || class == OutcomeInputGone && f.class != class {
+		return nil
+	}
+	return f
+}
+
+// teller returns the worker whose failure is told of inputs that nobody finds.
+func (b *batch) teller() WorkerID {
+	if f := b.toldFirst(OutcomeInputGone); f != nil {
+		return f.gone[0]
+	}
+	return b.worker.id
 }
 
 // source returns what a batch reads of the source: the first of it.

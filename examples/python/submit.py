@@ -1,6 +1,7 @@
 """Submits a job to a coordinator, watches it until it has ended, and writes its
 result. All that it knows of Millrace is generated from proto/:
 
+    mkdir -p stubs
     python3 -m grpc_tools.protoc -Iproto --python_out=stubs --grpc_python_out=stubs proto/millrace/v1/*.proto
     PYTHONPATH=stubs python3 examples/python/submit.py 127.0.0.1:7400 '/data/books/*.txt'
 """

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -235,6 +236,25 @@ func TestWorkerThatFailsEverything(t *testing.T) {
 	}
 	g.opens()
 	c.has(id, "line", 40)
+}
+
+// A worker that lacks a program leaves it to others, and nothing is spent.
+func TestWorkerWithoutTheProgram(t *testing.T) {
+	files, want := map[string]string{}, ""
+	for i := range 30 {
+		files[fmt.Sprintf("in/%02d.txt", i)] = strings.Repeat("x\n", i)
+		want += fmt.Sprintln(i)
+	}
+	c := parallel(t, files).newCluster(1)
+	c.env = []string{"PATH=/nonexistent"}
+	c.start("bare")
+	c.attached("bare")
+	id := c.begin("--command", "wc -l", "in")
+	c.ends(id, "done")
+	c.done(c.run("result", id), want)
+	if j := c.job(id); j.Retries != 0 || c.worker("bare").State != "ready" {
+		t.Errorf("%+v, %+v", j, c.worker("bare"))
+	}
 }
 
 // After a restart of the coordinator the old jobs are gone, and it says so. The

@@ -84,6 +84,9 @@ func cutWords(cut *pb.Cut) string {
 	case pb.CutRule_CUT_RULE_ONE:
 		return "not cut"
 	case pb.CutRule_CUT_RULE_BATCHES:
+		if cut.GetSize() == 1 {
+			return "not cut"
+		}
 		return fmt.Sprintf("cut into %d batches", cut.GetSize())
 	case pb.CutRule_CUT_RULE_RECORDS:
 		return fmt.Sprintf("cut at every %s", plural(cut.GetSize(), "record"))

@@ -41,3 +41,12 @@ func TestPrefixIsIndexed(t *testing.T) {
 		}
 	}
 }
+
+// One batch is none that was cut.
+func TestOneBatchIsNotCut(t *testing.T) {
+	for size, want := range map[int64]string{1: "not cut", 2: "cut into 2 batches"} {
+		if got := cutWords(&pb.Cut{Rule: pb.CutRule_CUT_RULE_BATCHES, Size: size}); got != want {
+			t.Errorf("%d: %q, want %q", size, got, want)
+		}
+	}
+}

@@ -81,6 +81,9 @@ type Config struct {
 	// Renew is called when what goes through Conn seems to get nowhere, though it
 	// is not broken: a new connection may. It may be nil, and must not block.
 	Renew func()
+	// Attached is told the address of each coordinator that takes the worker. It
+	// may be nil, and must not block.
+	Attached func(address string)
 	// Logger takes a line for each transition; slog's default when nil.
 	Logger *slog.Logger
 }

@@ -28,10 +28,7 @@ func (a *Agent) decode(r *pb.SessionResponse) session.Response {
 		Heartbeat: r.GetHeartbeat(), Drain: r.GetDrain(), DrainWithin: r.GetDrainWithin().AsDuration(), Leave: r.GetLeave(),
 	}
 	if attached := r.GetAttached(); attached != nil {
-		a.broken = nil
-		a.log.Info("attached", "worker", a.config.Name, "session", uint64(a.machine.Session()), "term", attached.GetTerm(),
-			"lease", attached.GetLease().AsDuration(), "heartbeat", attached.GetHeartbeat().AsDuration(),
-			"kept", len(attached.GetKeep()), "dropped", len(attached.GetDrop()), "coordinator_version", attached.GetVersion())
+		a.attached(attached)
 		response.Attached = &session.Attached{
 			Term: session.Term(attached.GetTerm()), Lease: attached.GetLease().AsDuration(),
 			Heartbeat: attached.GetHeartbeat().AsDuration(),

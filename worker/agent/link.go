@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/millrace/millrace/api"
@@ -25,6 +26,7 @@ type link struct {
 	cancel context.CancelFunc
 	wake   chan struct{}
 	open   atomic.Bool // it stands, as far as gRPC knows
+	peer   string      // the other end's address, set before anything that it says is posted
 
 	// The agent's goroutine alone uses these.
 	last  session.Fence // of the outcome told last; zero before
@@ -77,6 +79,21 @@ func ended(number session.Number, err error) session.Event {
 	return session.Broken{Session: number}
 }
 
+// attached notes that a coordinator has taken the worker.
+func (a *Agent) attached(r *pb.Attached) {
+	a.broken = nil
+	at := ""
+	if a.link != nil {
+		at = a.link.peer
+	}
+	a.log.Info("attached", "worker", a.config.Name, "session", uint64(a.machine.Session()), "term", r.GetTerm(),
+		"lease", r.GetLease().AsDuration(), "heartbeat", r.GetHeartbeat().AsDuration(),
+		"kept", len(r.GetKeep()), "dropped", len(r.GetDrop()), "coordinator", at, "coordinator_version", r.GetVersion())
+	if a.config.Attached != nil {
+		a.config.Attached(at)
+	}
+}
+
 // repeatAfter is how often it is said again that sessions break for one and the
 // same reason.
 const repeatAfter = 30 * time.Second
@@ -87,9 +104,18 @@ func (a *Agent) broke(e event) {
 		return
 	}
 	again := a.broken != nil && a.broken.Error() == e.broken.Error() && time.Since(a.told) < repeatAfter
-	if a.broken = e.broken; !again {
-		a.told = time.Now()
-		a.log.Info("no session", "worker", a.config.Name, "session", uint64(e.session), "error", api.AsError(e.broken).Message)
+	if a.broken = e.broken; again {
+		return
+	}
+	a.told = time.Now()
+	log := a.log.With("worker", a.config.Name, "session", uint64(e.session), "error", api.AsError(e.broken).Message)
+	switch refused, ok := e.machine.(session.Refused); {
+	case !ok:
+		log.Info("no session")
+	case refused.Final:
+		log.Warn("the coordinator refuses the worker, which ends")
+	default:
+		log.Warn("the coordinator refuses the worker, which tries again and ends if it goes on", "for", session.DefaultGiveUpAfter)
 	}
 }
 
@@ -120,6 +146,9 @@ func (a *Agent) serve(ctx context.Context, l *link) error {
 	for err == nil {
 		var response *pb.SessionResponse
 		if response, err = stream.Recv(); err == nil {
+			if p, ok := peer.FromContext(stream.Context()); ok && l.peer == "" {
+				l.peer = p.Addr.String()
+			}
 			a.post(event{session: l.number, response: response})
 		}
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -42,6 +43,7 @@ type coordinators struct {
 	mu      sync.Mutex
 	members map[process]fleet.Member
 	addrs   []string // the best first
+	home    string   // where the worker was taken last
 	readers map[resolver.ClientConn]bool
 	conn    *grpc.ClientConn // nil before the first call, and once closed
 	closed  bool
@@ -158,17 +160,23 @@ func (c *coordinators) update(alive bool) {
 	}
 }
 
-// ranked is where coordinators are reached. Gossip alone is no reason not to try
-// one that it holds for dead; it comes last.
+// attached notes where the worker was taken.
+func (c *coordinators) attached(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.home = address
+	c.update(false)
+}
+
+// ranked is where coordinators are reached. The worker stays with the one that
+// has taken it, since another knows nothing of what it does and holds. Gossip
+// alone is no reason not to try one that it holds for dead; it comes last.
 func (c *coordinators) ranked() []string {
 	members := slices.SortedFunc(maps.Values(c.members), func(a, b fleet.Member) int {
-		if dead, other := a.Opinion == fleet.Dead, b.Opinion == fleet.Dead; dead != other {
-			if dead {
-				return 1
-			}
-			return -1
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(
+			falseFirst(a.Opinion == fleet.Dead, b.Opinion == fleet.Dead),
+			falseFirst(!slices.Contains(a.Addresses, c.home), !slices.Contains(b.Addresses, c.home)),
+			strings.Compare(a.Name, b.Name))
 	})
 	var addrs []string
 	for _, m := range members {
@@ -179,6 +187,16 @@ func (c *coordinators) ranked() []string {
 		}
 	}
 	return addrs
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // known says where coordinators are reached.

@@ -58,6 +58,16 @@ func (c Config) exposed() error {
 	return nil
 }
 
+// warnExposed logs what is open to strangers, as it was said to be meant.
+func (c Config) warnExposed() {
+	for _, address := range []string{c.Listen, c.Gossip} {
+		if open := identity.Exposure(identity.Worker, address, c.TLS.Set(), c.GossipKeyFile != ""); open != "" {
+			c.Logger.Warn(open+", as --insecure says", "worker", c.Name)
+			return
+		}
+	}
+}
+
 // resolves says whether an address of any member to join is known.
 func (c Config) resolves(ctx context.Context) bool {
 	for _, member := range c.Join {

@@ -53,6 +53,7 @@ func (s *Server) Run(parent context.Context) error {
 	s.gossip.Watch(s.bosses.observe)
 	s.config.Logger.Info("worker starts", "worker", s.config.Name, "incarnation", s.incarnation, "data", s.addrs, "gossip", s.GossipAddr(),
 		"slots", s.config.Slots, "tls", s.keeper != nil, "version", s.config.Version)
+	s.config.warnExposed()
 	err := s.agent.Run(ctx)
 	faults := []error{besidesStop(err)}
 	if errors.Is(err, context.Canceled) {

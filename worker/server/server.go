@@ -110,7 +110,7 @@ func (s *Server) hire() (err error) {
 		Name: c.Name, Slots: c.Slots, MemoryBytes: c.MemoryBytes, SpoolFolder: c.SpoolFolder, SpoolBytes: c.SpoolBytes,
 		Labels: c.Labels, Zone: c.Zone, Version: c.Version, Incarnation: s.incarnation, DataAddresses: s.addrs,
 		Roots: s.roots, AllowCommands: c.AllowCommands, Functions: c.Functions, Fetch: s.pool,
-		Conn: s.bosses, Renew: s.bosses.renew, DrainWithin: c.DrainWithin, Logger: c.Logger,
+		Conn: s.bosses, Renew: s.bosses.renew, Attached: s.bosses.attached, DrainWithin: c.DrainWithin, Logger: c.Logger,
 	})
 	if err != nil {
 		return err

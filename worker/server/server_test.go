@@ -9,12 +9,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
@@ -269,6 +271,11 @@ func TestACoordinatorThatMoves(t *testing.T) {
 	b.says <- answer()
 	b.says <- work(1, "cat")
 	hear(t, b, outcome)
+	h.bosses.mu.Lock()
+	if h.bosses.home != b.addr {
+		t.Errorf("it was taken at %q, want %q", h.bosses.home, b.addr)
+	}
+	h.bosses.mu.Unlock()
 	b.crash()
 	again := open(t, "127.0.0.1:0", h.GossipAddr())
 	a := hear(t, again, attach)
@@ -285,6 +292,28 @@ func TestACoordinatorThatMoves(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(h.config.SpoolFolder, "spool-*", "*")); len(files) != 1 {
 		t.Errorf("the spool holds %q, and should hold its lock alone", files)
 	}
+}
+
+// Where there are two coordinators a worker stays with the one that knows it.
+func TestAWorkerStaysWhereItWasTaken(t *testing.T) {
+	c := newCoordinators(insecure.NewCredentials(), quiet())
+	member := func(name, address string, opinion fleet.Opinion) fleet.Member {
+		return fleet.Member{Name: name, Role: fleet.Coordinator, Addresses: []string{address}, Opinion: opinion}
+	}
+	c.observe(member("a", "h:1", fleet.Alive))
+	c.observe(member("b", "h:2", fleet.Alive))
+	c.observe(member("c", "h:3", fleet.Alive))
+	want := func(addrs ...string) {
+		t.Helper()
+		if got := c.known(); !slices.Equal(got, addrs) {
+			t.Errorf("they are reached at %q, want %q", got, addrs)
+		}
+	}
+	want("h:1", "h:2", "h:3")
+	c.attached("h:2")
+	want("h:2", "h:1", "h:3")
+	c.observe(member("b", "h:2", fleet.Dead))
+	want("h:1", "h:3", "h:2")
 }
 
 // A coordinator that hears but does not answer is left, and asked again through
@@ -325,7 +354,9 @@ func TestADrainedWorkerLeaves(t *testing.T) {
 func TestARefusedWorkerEnds(t *testing.T) {
 	b := open(t, "127.0.0.1:0")
 	b.refuse = api.Errorf(api.Invalid, "worker w1 speaks protocol 1: upgrade it")
-	h := start(t, b.gossip.Addr())
+	log := newWatched("level=WARN", "refuses the worker", "upgrade it")
+	h := start(t, b.gossip.Addr(), func(c *Config) { c.Logger = log.logger() })
+	<-log.seen
 	if err := h.wait(); api.CodeOf(err) != api.Invalid || err.Error() != "worker w1 speaks protocol 1: upgrade it" {
 		t.Errorf("Run = %v", err)
 	}
@@ -398,6 +429,14 @@ func TestAdvertiseAlone(t *testing.T) {
 	if err != nil || c.Listen != "127.0.0.1:0" || c.Gossip != "127.0.0.1:0" {
 		t.Errorf("it listens on %q and %q, %v", c.Listen, c.Gossip, err)
 	}
+}
+
+// What is open since it is meant to be is said.
+func TestAnOpenWorkerSaysSo(t *testing.T) {
+	b := open(t, "127.0.0.1:0")
+	log := newWatched("level=WARN", "everybody", "as --insecure says")
+	start(t, b.gossip.Addr(), func(c *Config) { c.Logger, c.Listen, c.Insecure = log.logger(), "0.0.0.0:0", true })
+	<-log.seen
 }
 
 func TestNamesAreInvented(t *testing.T) {

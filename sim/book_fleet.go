@@ -56,9 +56,11 @@ func (s *seat) incarnate(l *link) {
 	if s.burnt { // it may have been forgotten, with what was said of it: the book can't tell
 		s.ordered = false
 		s.failing.sure, s.failing.paused, s.failing.unsure = nil, false, true
-		if v, ok := l.w.coordinator.ledger.Worker(s.name, 0); ok && s.rumour.incarnation > l.incarnation {
-			s.opinion = v.Gossip
-		}
+		defer func() {
+			if v, ok := l.w.coordinator.ledger.Worker(s.name, 0); ok {
+				s.opinion = v.Gossip
+			}
+		}()
 	}
 	if s.known && s.incarnation == l.incarnation {
 		return

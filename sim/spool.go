@@ -63,10 +63,11 @@ func (j *jobBook) due(g *stageBook) int64 {
 }
 
 // leftToRoomier says whether a worker had no room for what some of a range comes
-// to, and leaves it to another one that was not asked.
+// to, and leaves it to another one, be it that this one has none either: when it
+// is tried anew everybody is asked once more.
 func (b *book) leftToRoomier(j *jobBook, s *seat, on tried, requires []string) bool {
 	for was, full := range j.full { // in any order: it is a question of yes or no
-		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(full, s.name) && b.unasked(j, full, requires) {
+		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(full, s.name) && b.unasked(j, []ledger.WorkerID{s.name}, requires) {
 			return true
 		}
 	}
@@ -93,7 +94,7 @@ func (b *book) checkRoom(f *ledger.RangeFailed) {
 	}
 	full := j.full[tried{f.Stage, span{int64(f.From), int64(f.To)}}]
 	blind := j.unseen[tried{f.Stage, span{int64(f.From), int64(f.To)}}]
-	if b.unasked(j, slices.Concat(full, blind), requires) {
+	if b.unasked(j, slices.Concat(full, blind, b.cutOffFrom(j, f.Stage)), requires) {
 		b.fail("%v spends an attempt since %v have no room, and another one was not asked", f.Fence, full)
 	}
 	for _, name := range full {
@@ -101,6 +102,17 @@ func (b *book) checkRoom(f *ledger.RangeFailed) {
 			b.fail("%v spends an attempt since %v have no room, and %s holds results of jobs that are over", f.Fence, full, name)
 		}
 	}
+}
+
+// cutOffFrom are the workers that once did not reach an output that a stage reads.
+func (b *book) cutOffFrom(j *jobBook, stage int) (all []ledger.WorkerID) {
+	if stage < 1 {
+		return nil
+	}
+	for _, e := range j.stages[stage-1].done {
+		all = append(all, b.outputOf(e.out).missed...)
+	}
+	return all
 }
 
 // rested are the outputs of a job that is over that lie in spools.

@@ -71,7 +71,8 @@ func (l *Ledger) admit(e *WorkerAttached) (*worker, *RefuseSession) {
 		w.over.leave()
 	}
 	l.incarnate(w, e)
-	w.class = l.classOf(e.Labels, e.Processors)
+	w.labels, w.processors = slices.Clone(e.Labels), slices.Sorted(slices.Values(e.Processors))
+	w.class = l.classOf(w)
 	w.session, w.attached, w.draining, w.silent = e.Session, true, w.drainBy > 0, false
 	w.letGo, w.evacuateAt = false, 0
 	w.slots, w.memory, w.zone = min(max(e.Slots, 1), l.cfg.MaxSlots), e.Memory, e.Zone

@@ -22,7 +22,8 @@ type mill struct {
 func newMill(workers, slots int) *mill {
 	m := &mill{l: ledger.New(ledger.DefaultConfig(), ledger.NewState(), 1, 0)}
 	for i := range workers {
-		m.step(ledger.WorkerAttached{Worker: workerName(i), Session: 1, Slots: slots})
+		host := []ledger.Label{{Key: "host", Value: string(workerName(i))}} // as a fleet may have it: it costs nothing
+		m.step(ledger.WorkerAttached{Worker: workerName(i), Session: 1, Slots: slots, Labels: host})
 	}
 	return m
 }

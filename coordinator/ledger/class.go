@@ -1,36 +1,78 @@
 package ledger
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// class is all workers that can run the same.
+// class is all workers that can run the same, of the jobs that there are. Labels
+// that no job asks for make no difference: or each worker of a large fleet, with
+// its host's name for a label, would be a class of its own.
 type class struct {
-	labels     []Label
+	labels     []Label // that jobs ask for
 	processors []string
 	hungry     [hungers]list[*worker]
 	over       list[*worker] // they have leases that wait for a slot
 	slots      int
-	workers    int // attached
-	able       int // of them, may be given leases
+	workers    int  // attached
+	able       int  // of them, may be given leases
+	dry        bool // there is nothing for them, as far as was looked in this step
 }
 
-// classOf returns the class of workers with labels and processors. Classes are
-// few, and attaching is rare.
-func (l *Ledger) classOf(labels []Label, processors []string) *class {
-	labels, processors = slices.Clone(labels), slices.Clone(processors)
-	slices.SortFunc(labels, func(a, b Label) int { return strings.Compare(a.Key, b.Key) })
-	slices.Sort(processors)
+// classOf returns the class of a worker. Classes are few, and attaching is rare.
+func (l *Ledger) classOf(w *worker) *class {
+	var labels []Label
+	for _, asked := range l.labels {
+		if slices.Contains(w.labels, asked) {
+			labels = append(labels, asked)
+		}
+	}
 	for _, c := range l.classes {
-		if slices.Equal(c.labels, labels) && slices.Equal(c.processors, processors) {
+		if slices.Equal(c.labels, labels) && slices.Equal(c.processors, w.processors) {
 			return c
 		}
 	}
 	l.forgetClasses()
-	c := &class{labels: labels, processors: processors}
+	c := &class{labels: labels, processors: w.processors}
 	l.classes = append(l.classes, c)
 	return c
+}
+
+// askFor has labels tell workers apart, once a job asks for them. Those that no
+// job asks for any more are forgotten then.
+func (l *Ledger) askFor(wanted []Label) {
+	if !slices.ContainsFunc(wanted, func(x Label) bool { return !slices.Contains(l.labels, x) }) {
+		return
+	}
+	l.labels = nil
+	for _, r := range l.runs {
+		l.labels = append(l.labels, r.job.settings.Labels...)
+	}
+	slices.SortFunc(l.labels, func(a, b Label) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
+	l.labels = slices.Compact(l.labels)
+	l.regroup()
+}
+
+// regroup finds the class of every worker anew.
+func (l *Ledger) regroup() {
+	for _, id := range slices.Sorted(maps.Keys(l.workers)) {
+		w := l.workers[id]
+		if w.class == nil {
+			continue
+		}
+		w.hungry.leave()
+		w.over.leave()
+		if w.attached {
+			l.join(w, -1)
+		}
+		w.class = l.classOf(w)
+		if w.attached {
+			l.join(w, +1)
+		}
+		l.seat(w)
+	}
 }
 
 // forgetClasses forgets classes without workers.

@@ -125,11 +125,8 @@ func (l *Ledger) Workers(at Time) []WorkerView {
 func (l *Ledger) workerView(w *worker, at Time) WorkerView {
 	v := WorkerView{
 		Name: w.id, Incarnation: w.incarnation, State: w.standing(), Session: l.sessionOpinion(w, at), Gossip: w.opinion,
-		Cordoned: w.cordoned, Zone: w.zone, Slots: w.slots, Memory: w.memory,
+		Cordoned: w.cordoned, Zone: w.zone, Slots: w.slots, Memory: w.memory, Labels: w.labels, Processors: w.processors,
 		Attached: w.attachedAt, Heard: w.heardAt, Done: w.done, Failed: w.failed,
-	}
-	if w.class != nil {
-		v.Labels, v.Processors = w.class.labels, w.class.processors
 	}
 	v.Running = min(w.leases.n, w.slots)
 	if w.alone {

@@ -17,9 +17,7 @@ func (l *Ledger) match() {
 	for l.looking || len(l.offers) > 0 {
 		if l.looking {
 			l.looking = false
-			for _, c := range l.classes {
-				l.feed(c)
-			}
+			l.feed()
 		}
 		offers := l.offers
 		l.offers = nil
@@ -33,23 +31,37 @@ func (l *Ledger) match() {
 	}
 }
 
-// feed serves the workers of a class, those first that need it most, each
-// taking its turn, until nothing is left for them.
-func (l *Ledger) feed(c *class) {
-	for h := range c.hungry {
-		for n := c.hungry[h].head; n != nil; {
-			next := n.next
-			switch l.serve(n.val) {
-			case nothing:
-				return
-			case granted:
-				next = c.hungry[h].head
+// feed serves all workers, those first that need it most, whatever their class
+// is, until nothing is left for them.
+func (l *Ledger) feed() {
+	for _, c := range l.classes {
+		c.dry = false
+	}
+	for h := range hungers {
+		for _, c := range l.classes {
+			if !c.dry {
+				l.feedClass(c, h)
 			}
-			if next != nil && next.in != &c.hungry[h] { // it was served instead
-				next = c.hungry[h].head
-			}
-			n = next
 		}
+	}
+}
+
+// feedClass serves the workers of a class that need it as much as is said, each
+// taking its turn, until nothing is left for them.
+func (l *Ledger) feedClass(c *class, h hunger) {
+	for n := c.hungry[h].head; n != nil; {
+		next := n.next
+		switch l.serve(n.val) {
+		case nothing:
+			c.dry = true
+			return
+		case granted:
+			next = c.hungry[h].head
+		}
+		if next != nil && next.in != &c.hungry[h] { // it was served instead
+			next = c.hungry[h].head
+		}
+		n = next
 	}
 }
 

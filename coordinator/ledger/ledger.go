@@ -15,8 +15,9 @@ type Ledger struct {
 	rumours  map[WorkerID]rumour
 	ghosts   []WorkerID // names in rumours of the dead, oldest first
 	classes  []*class
-	spareIDs []int // indexes of workers that were forgotten
-	indexes  int   // indexes ever given out
+	labels   []Label // that tell classes apart: jobs ask for them
+	spareIDs []int   // indexes of workers that were forgotten
+	indexes  int     // indexes ever given out
 	attached int
 	thawed   Time   // when it had last stood still
 	gathered Time   // until when workers may come back that the leader before had

@@ -130,6 +130,7 @@ func (l *Ledger) newRun(j *job, lastBatch BatchID) *run {
 	}
 	r.user = l.userOf(j.settings.User)
 	l.runs[j.id] = r
+	l.askFor(j.settings.Labels)
 	l.lay(r, &r.planning, planStage)
 	l.lay(r, &r.commit, commitStage)
 	r.layStages(l)

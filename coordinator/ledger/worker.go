@@ -17,6 +17,9 @@ type worker struct {
 	memory   int64
 	zone     string
 
+	labels     []Label
+	processors []string // sorted
+
 	incarnation uint64  // of its process
 	opinion     Opinion // of gossip, about that
 	refused     bool    // its address has refused a connection since its session broke

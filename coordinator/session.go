@@ -28,15 +28,16 @@ type session struct {
 	held  pb.SessionResponse // acknowledgements, and the leave, that wait for them
 }
 
-// knownJobs are the jobs that a worker keeps anything of, and of each the
-// contexts that it was given in its session.
-type knownJobs map[ledger.JobID]map[*pb.JobContext]struct{}
+// knownJobs are the jobs that a worker keeps anything of, and of each the digests
+// of the contexts that it was given in its session. (The contexts themselves are
+// as large as their job's spec, which nobody needs once it has ended.)
+type knownJobs map[ledger.JobID]map[string]struct{}
 
 // add says that a worker keeps something of a job.
-func (k knownJobs) add(id ledger.JobID) map[*pb.JobContext]struct{} {
+func (k knownJobs) add(id ledger.JobID) map[string]struct{} {
 	contexts := k[id]
 	if contexts == nil {
-		contexts = make(map[*pb.JobContext]struct{})
+		contexts = make(map[string]struct{})
 		k[id] = contexts
 	}
 	return contexts
@@ -45,10 +46,10 @@ func (k knownJobs) add(id ledger.JobID) map[*pb.JobContext]struct{} {
 // learn says whether a context must be sent, and that it will be.
 func (k knownJobs) learn(c *pb.JobContext) bool {
 	contexts := k.add(ledger.JobID(c.GetJob()))
-	if _, ok := contexts[c]; ok {
+	if _, ok := contexts[c.GetDigest()]; ok {
 		return false
 	}
-	contexts[c] = struct{}{}
+	contexts[c.GetDigest()] = struct{}{}
 	return true
 }
 
@@ -223,8 +224,10 @@ func (o *owner) detach(s *session) {
 	v, _ := o.ledger.Worker(s.worker, o.now)
 	gone := s.left && v.Running+v.Waiting == 0
 	o.logger.Info("worker detached", "worker", string(s.worker), "session", uint64(s.number), "left", gone)
-	o.step(ledger.SessionLost{Worker: s.worker, Session: s.number, Dead: gone})
-	if !gone {
+	o.step(ledger.SessionLost{Worker: s.worker, Session: s.number})
+	if gone { // it need not be asked
+		o.step(ledger.WorkerRefused{Worker: s.worker, Session: s.number})
+	} else {
 		o.probe(s)
 	}
 }

@@ -57,12 +57,10 @@ type WorkerAttached struct {
 }
 
 // SessionLost: a session broke or fell silent. The worker's leases wait for
-// their deadline, unless the second witness says that it is dead, too. Dead:
-// its address is known to refuse connections (see [WorkerRefused]).
+// their deadline, unless the second witness says that it is dead, too.
 type SessionLost struct {
 	Worker  WorkerID
 	Session SessionID
-	Dead    bool
 }
 
 // Progress is a lease that has started, and how far it is.

@@ -95,6 +95,10 @@ func (p *play) direct(a args) bool {
 	switch a.verb {
 	case "config":
 		p.configure(a)
+	case "dead": // its session broke, and its address refuses
+		w, s := p.worker(a)
+		p.step(ledger.SessionLost{Worker: w, Session: s})
+		p.step(ledger.WorkerRefused{Worker: w, Session: s})
 	case "wakes":
 		p.wakes = true
 	case "restart":
@@ -270,8 +274,6 @@ func (p *play) workerEvent(a args) ledger.Event {
 		return e
 	case "silent":
 		return ledger.SessionLost{Worker: w, Session: s}
-	case "dead":
-		return ledger.SessionLost{Worker: w, Session: s, Dead: true}
 	case "drain":
 		return ledger.WorkerDraining{Worker: w, Session: s}
 	}

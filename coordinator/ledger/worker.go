@@ -275,7 +275,6 @@ func (l *Ledger) sessionLost(e SessionLost) {
 	l.detach(w)
 	l.amnesty()
 	l.away(w)
-	w.refused = e.Dead
 	l.weigh(w)
 }
 

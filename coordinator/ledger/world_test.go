@@ -309,7 +309,10 @@ func TestRandomWorlds(t *testing.T) {
 			"silent": func(t *rapid.T) {
 				if f := w.any(t); f.up {
 					f.up = false
-					w.step(ledger.SessionLost{Worker: f.id, Session: f.session, Dead: rapid.Bool().Draw(t, "dead")})
+					w.step(ledger.SessionLost{Worker: f.id, Session: f.session})
+					if rapid.Bool().Draw(t, "dead") {
+						w.step(ledger.WorkerRefused{Worker: f.id, Session: f.session})
+					}
 				}
 			},
 			"beat": func(t *rapid.T) {

@@ -52,8 +52,13 @@ func (m *mill) effects(effects []ledger.Effect) {
 }
 
 // start submits a job of n batches and has it planned.
-func (m *mill) start(n int64) {
-	m.step(ledger.JobSubmitted{})
+func (m *mill) start(n int64) { m.submit(n, ledger.Settings{}) }
+
+// startKept does that with a job whose result is kept.
+func (m *mill) startKept(n int64) { m.submit(n, ledger.Settings{Keep: true}) }
+
+func (m *mill) submit(n int64, s ledger.Settings) {
+	m.step(ledger.JobSubmitted{Settings: s})
 	m.job++
 	m.step(ledger.CreditGranted{Worker: workerName(0), Session: 1, Batches: 1, Bytes: 1})
 	g := m.take()

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func (l *Ledger) holdsNeeded(w *worker) bool {
 	if held == nil {
 		return false
 	}
-	needed := false
+	needed, to := false, refuges{}
 	for e := range held.all() {
 		r := l.runs[e.job.id]
 		if r == nil || e.out.Kind == OutputFile || e.stage < 0 || e.losing || e.absent {
@@ -65,7 +66,7 @@ func (l *Ledger) holdsNeeded(w *worker) bool {
 		if r.job.state.Over() && !r.job.moves(e.stage) {
 			continue // nobody reads it now
 		}
-		needed = l.isRead(r, e) || l.moveOff(r, e) || needed
+		needed = l.isRead(r, e) || l.moveOff(r, e, to) || needed
 	}
 	return needed
 }
@@ -77,12 +78,12 @@ func (l *Ledger) isRead(r *run, e *entry) bool {
 
 // moveOff has another worker take over an output, with neighbours of the same
 // worker where that does not matter. It says whether somebody can.
-func (l *Ledger) moveOff(r *run, e *entry) bool {
+func (l *Ledger) moveOff(r *run, e *entry, all refuges) bool {
 	k := &r.stages[e.stage]
 	if r.job.state != StateRunning && !r.job.moves(e.stage) || r.closing || !r.mergeable(k) {
 		return false
 	}
-	to := l.refuge(r, k, e.out.Worker)
+	to := all.of(l, k, e.out.Worker).least()
 	if to == nil {
 		return false
 	}
@@ -98,6 +99,7 @@ func (l *Ledger) moveOff(r *run, e *entry) bool {
 	to.others = l.cfg.MergeEvery // at once
 	l.relist(r)
 	l.enqueueMerge(b)
+	all[k].sink(0)
 	return true
 }
 
@@ -120,16 +122,51 @@ func (l *Ledger) neighboursOf(e *entry) (first, last *entry) {
 	return first, last
 }
 
-// refuge returns the worker with the least to do that can take over outputs of
-// a stage from another one, nil when there is none.
-func (l *Ledger) refuge(r *run, k *work, from WorkerID) *worker {
-	var best *worker
-	for _, w := range l.workers { // in any order: the least is the same
-		if w.able() && w.id != from && l.allows(r, k, w.class) && (best == nil || w.busierThan(best) < 0) {
-			best = w
+// refuges are the workers that can take over outputs of stages from another one.
+// They are found once for all that it holds of a stage, of which there may be as
+// much as there are workers.
+type refuges map[*work]byLoad
+
+// byLoad are workers as a heap: the one with the least to do comes first.
+type byLoad []*worker
+
+// of returns those of a stage.
+func (x refuges) of(l *Ledger, k *work, from WorkerID) byLoad {
+	if h, found := x[k]; found {
+		return h
+	}
+	var h byLoad
+	for _, w := range l.workers { // sorted below
+		if w.able() && w.id != from && l.allows(k.run, k, w.class) {
+			h = append(h, w)
 		}
 	}
-	return best
+	slices.SortFunc(h, (*worker).busierThan)
+	x[k] = h
+	return h
+}
+
+// least returns the worker with the least to do, nil when there is none.
+func (h byLoad) least() *worker {
+	if len(h) == 0 {
+		return nil
+	}
+	return h[0]
+}
+
+// sink puts a worker in its place that has more to do than before.
+func (h byLoad) sink(i int) {
+	for {
+		down := 2*i + 1
+		if down+1 < len(h) && h[down+1].busierThan(h[down]) < 0 {
+			down++
+		}
+		if down >= len(h) || h[i].busierThan(h[down]) <= 0 {
+			return
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
 }
 
 // busierThan compares what two workers have to do, and then their names.

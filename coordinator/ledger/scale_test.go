@@ -1,42 +1,16 @@
 package ledger_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
-// BenchmarkFleet runs a job of very many batches over ten thousand workers, all
-// slots of which are always taken, with a heartbeat of everybody each second.
-// One iteration is one batch: -benchtime 10000000x is the whole of it.
-func BenchmarkFleet(b *testing.B) {
-	const workers, slots = 10_000, 4
-	m := newMill(workers, slots)
-	m.start(max(int64(b.N), 1))
-	for i := range workers {
-		m.step(ledger.CreditGranted{Worker: workerName(i), Session: 1, Batches: slots, Bytes: slots})
-	}
-	beat := 0
-	b.ResetTimer()
-	for n := 0; len(m.leases) > 0; n++ {
-		m.turn()
-		if n%slots == 0 { // about as often as a heartbeat comes in between leases of a second
-			m.at += ledger.Time(time.Second) / workers
-			m.step(ledger.Heartbeat{Worker: workerName(beat), Session: 1})
-			beat = (beat + 1) % workers
-		}
-	}
-	if v, _ := m.l.Job(1, m.at); v.State != ledger.StateDone || v.Stats.BatchesDone != max(int64(b.N), 1) {
-		b.Fatalf("the job is in state %d with %d batches done", v.State, v.Stats.BatchesDone)
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "leases/s")
-	entries, batches, timers := m.l.Size()
-	b.ReportMetric(float64(entries+batches+timers), "kept")
-}
-
-// TestFleet runs a smaller job over as many workers, some of which come and go:
-// nothing that is done for one batch may depend on how many workers there are.
+// TestFleet runs a job over ten thousand workers, some of which go: nothing that is
+// done for one batch may depend on how many workers there are. (The simulation has
+// as many, with time, deaths and very many batches: sim.TestScale.)
 func TestFleet(t *testing.T) {
 	const workers, batches = 10_000, 40_000
 	m := newMill(workers, 2)
@@ -67,5 +41,28 @@ func TestAnIdleFleetIsSilent(t *testing.T) {
 	m := newMill(10_000, 4)
 	if _, _, timers := m.l.Size(); timers > 0 {
 		t.Errorf("%d timers are set for workers that have nothing to do", timers)
+	}
+}
+
+// TestALargeFleetIsDrained: a worker that leaves with very many outputs hands them
+// over to very many workers, and not all are looked at for each of them.
+func TestALargeFleetIsDrained(t *testing.T) {
+	const workers, outputs = 10_000, 10_000
+	m := newMill(workers, 1)
+	m.startKept(outputs)
+	m.step(ledger.CreditGranted{Worker: workerName(0), Session: 1, Batches: outputs, Bytes: outputs})
+	for i := 0; len(m.leases) > 0; i++ {
+		g := m.take()
+		m.step(ledger.OutcomeReported{Worker: g.Worker, Session: 1, Outcome: ledger.Outcome{
+			Fence: g.Lease.Fence, Class: ledger.OutcomeDone, Elapsed: time.Millisecond,
+			Output: ledger.Output{ID: ledger.OutputID(fmt.Sprintf("o%d", i)), Bytes: ledger.DefaultConfig().MergeInputBytes},
+		}})
+	}
+	m.step(ledger.WorkerDraining{Worker: workerName(0), Session: 1})
+	for i := range workers {
+		m.step(ledger.CreditGranted{Worker: workerName(i), Session: 1, Batches: 1, Bytes: 1})
+	}
+	if len(m.leases) != workers-1 {
+		t.Errorf("%d outputs are taken over by %d of %d workers", outputs, len(m.leases), workers-1)
 	}
 }

@@ -113,6 +113,9 @@ func (s *State) advance(j *job, at Time) {
 func (s *State) end(j *job, state JobState, at Time) {
 	j.state, j.ended = state, max(at, j.submitted)
 	j.keptFrom = j.ended
+	if len(j.stages) > 0 && j.stages[j.last()].complete() {
+		j.record = nil // nothing of its result is lost
+	}
 	if j.remaking { // it has ended before
 		j.remaking, j.ended = false, j.firstEnd
 	}

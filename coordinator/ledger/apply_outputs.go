@@ -6,6 +6,9 @@ func (s *State) outputsLost(f *OutputsLost) bool {
 		return false
 	}
 	took := f.Wanted && j.rests() && !j.stages[f.Stage].complete() // some was lost before
+	if f.Wanted && j.rests() {
+		j.remember()
+	}
 	for _, id := range f.Outputs {
 		e := s.outputs[id]
 		if e == nil || e.job != j || e.stage != f.Stage {

@@ -102,10 +102,25 @@ func (l *Ledger) loseDead(k *work) {
 	}
 }
 
+// remember keeps what a job had done when it was done, before some of that is
+// undone since its output is lost. What could not be made again before is about
+// to run again.
+func (j *job) remember() {
+	if j.record == nil {
+		was := j.stats(j.ended)
+		j.record = &was
+		return
+	}
+	j.rerun += j.record.BatchesDone - j.batches
+}
+
 // settleRemake ends the attempt to make lost parts of a kept result again: the
 // job is done as it was before, with what is left of its result.
 func (s *State) settleRemake(j *job, f *JobClosed) {
 	s.end(j, StateDone, f.At)
+	if j.record != nil {
+		j.rerun -= j.record.BatchesDone - j.batches // they have not
+	}
 	j.remakeReason, j.remakeFault = f.Reason, f.Failure
 	for i := range j.stages {
 		j.stages[i].failed.reset()

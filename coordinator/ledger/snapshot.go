@@ -84,6 +84,7 @@ func (w *wire) job(s *State, j *job) {
 	w.flag(&j.remaking)
 	num(w, &j.firstEnd)
 	num(w, &j.keptFrom)
+	w.record(j)
 	str(w, &j.remakeReason)
 	w.bytes(&j.remakeFault)
 	num(w, &j.batches)
@@ -101,6 +102,26 @@ func (w *wire) job(s *State, j *job) {
 	for i := range j.stages {
 		w.stage(s, j, i)
 	}
+}
+
+// record is what a job had done before some of it was lost.
+func (w *wire) record(j *job) {
+	kept := j.record != nil
+	w.flag(&kept)
+	if !kept {
+		return
+	}
+	if w.reading {
+		j.record = &Stats{}
+	}
+	x := j.record
+	num(w, &x.BatchesDone)
+	num(w, &x.PositionsDone)
+	num(w, &x.PositionsTotal)
+	w.counters(&x.Counters)
+	w.float(&x.BatchRecords)
+	num(w, &x.BatchTime)
+	num(w, &x.Elapsed)
 }
 
 // jobPlan is the plan, if there is one, and its stages as yet without what is

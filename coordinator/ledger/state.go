@@ -72,6 +72,9 @@ type job struct {
 	remaking bool // it was done, and lost parts of its result are made again
 	firstEnd Time // when it was done first
 	keptFrom Time // when it ended last: it is kept so long from then on
+	// record is what it had done when it was done first, as long as some of its
+	// result is lost, or nil.
+	record *Stats
 	// remakeReason and remakeFault say why that failed last.
 	remakeReason string
 	remakeFault  []byte

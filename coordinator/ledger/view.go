@@ -138,8 +138,14 @@ func (l *Ledger) view(j *job, at Time) JobView {
 	return v
 }
 
-// stats returns a job's progress at a time.
+// stats returns a job's progress at a time. What a done job had done stays, also
+// when some of it is lost.
 func (j *job) stats(at Time) Stats {
+	if j.state.Over() && j.record != nil {
+		was := *j.record
+		was.Retries, was.Wasted, was.Merges, was.Rerun = j.retries, j.wasted, j.merges, j.rerun
+		return was
+	}
 	if j.state.Over() {
 		at = j.ended
 	}

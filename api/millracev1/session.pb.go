@@ -44,9 +44,9 @@ const (
 	OutcomeClass_OUTCOME_CLASS_KILLED_TIME OutcomeClass = 6
 	// Died by a signal that Millrace did not send.
 	OutcomeClass_OUTCOME_CLASS_KILLED_SIGNAL OutcomeClass = 7
-	// A file or a folder is not there, or is not what was planned, as this
-	// worker sees it. Another one may see it; spends no attempt while there is
-	// one that was not asked.
+	// A file, a folder or a program is not there, or is not what was planned, as
+	// this worker sees it. Another one may see it; spends no attempt while there
+	// is one that was not asked.
 	OutcomeClass_OUTCOME_CLASS_INPUT_GONE OutcomeClass = 8
 	// Given back without having started, or at a drain; spends no attempt.
 	OutcomeClass_OUTCOME_CLASS_RETURNED OutcomeClass = 9

@@ -143,7 +143,7 @@ func (l *Ledger) sessionOpinion(w *worker, at Time) SessionOpinion {
 		return SessionNone
 	case !w.attached:
 		return SessionBroken
-	case w.silent || at.Sub(w.heardAt) > l.cfg.Lease:
+	case w.silent || w.deadSilent(at) || at.Sub(w.heardAt) > l.cfg.Lease:
 		return SessionSilent
 	}
 	return SessionAlive
@@ -160,7 +160,7 @@ func (l *Ledger) reasonOf(w *worker, s Standing, at Time) string {
 	case StandingCordoned:
 		return "an operator gives it no new leases"
 	case StandingSuspected:
-		return w.doubt()
+		return w.doubt(at)
 	case StandingAway:
 		return w.absence()
 	case StandingQuarantined:
@@ -170,15 +170,19 @@ func (l *Ledger) reasonOf(w *worker, s Standing, at Time) string {
 }
 
 // doubt says who doubts that a worker lives.
-func (w *worker) doubt() string {
+func (w *worker) doubt(at Time) string {
 	switch {
-	case w.silent && w.opinion.doubtful():
+	case w.silent && w.opinion.doubtful() || w.deadSilent(at):
 		return "its session is silent, and " + opinions[w.opinion]
 	case w.silent:
 		return "its session is silent: a lease ran out without a word"
 	}
 	return opinions[w.opinion] + ", though its session lives"
 }
+
+// deadSilent says whether a worker that is attached is dead by both witnesses: its
+// session is silent, and gossip says so.
+func (w *worker) deadSilent(at Time) bool { return w.opinion.deadly() && at >= w.hushed() }
 
 // absence says what is known of a worker without a session.
 func (w *worker) absence() string {

@@ -165,5 +165,6 @@ func (o *owner) jobEnded(e ledger.JobEnded) {
 		"failure", cmp.Or(told.GetFailure().GetMessage(), view.Remake))
 	j.expires, j.rests = view.Expires, view.Kept && view.State == ledger.StateDone
 	j.ended(told)
+	j.release()
 	o.shelve(e.Job)
 }

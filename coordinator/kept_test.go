@@ -69,6 +69,27 @@ func TestAKeptResultIsReadAgainAndAgain(t *testing.T) {
 	})
 }
 
+// Of a job that has ended nothing is kept beside what the ledger has: its spec may
+// be large, and many such jobs are kept.
+func TestAnEndedJobKeepsNothingTwice(t *testing.T) {
+	inWorld(t, unshelved, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.keptJob(f, 1)
+		go f.serve()
+		if got := w.read(told.GetId()); got != "012" {
+			t.Errorf("the result is %q", got)
+		}
+		kept, err := ask(w.ctx, w.c, func(o *owner, answer func(bool, error)) {
+			id, err := o.c.names.number(told.GetId())
+			j := o.jobs[id]
+			answer(j.spec != nil || j.plan != nil || j.shared != nil || j.fragments != nil || j.contexts != nil, err)
+		})
+		if w.must(err); kept {
+			t.Error("it is still decoded")
+		}
+	})
+}
+
 // A reader that comes early waits for the end.
 func TestAKeptResultIsWaitedFor(t *testing.T) {
 	inWorld(t, unshelved, func(w *world) {

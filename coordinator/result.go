@@ -8,6 +8,7 @@ import (
 	"github.com/millrace/millrace/api"
 	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/coordinator/ledger"
+	"github.com/millrace/millrace/coordinator/wire"
 )
 
 // A result that is not kept is delivered as it becomes known, and goes as it is
@@ -233,8 +234,11 @@ func (o *owner) closeResult(f *feed) {
 
 // header tells what a planned job's result is made of.
 func (o *owner) header(j *job) *pb.ResultHeader {
-	j.load(o)
-	return &pb.ResultHeader{Format: j.shared.GetResultFormat(), Columns: j.shared.GetResultColumns()}
+	shared := j.shared
+	if v, ok := o.ledger.Job(j.id, o.now); shared == nil && ok && v.Plan != nil {
+		shared = wire.Shared(v.Plan.Payload) // and of a job that has ended it is not kept
+	}
+	return &pb.ResultHeader{Format: shared.GetResultFormat(), Columns: shared.GetResultColumns()}
 }
 
 // consumed tells the ledger what a client has got. An output that was lost

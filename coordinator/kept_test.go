@@ -350,6 +350,11 @@ func TestALostPartThatCannotBeMadeAgain(t *testing.T) {
 		if !strings.Contains(err.Message, "the file is no more") || !strings.Contains(err.Message, "lost") {
 			t.Errorf("it is told %q", err.Message)
 		}
+		after, failed := w.client.Get(w.ctx, told.GetId())
+		w.must(failed)
+		if notes := strings.Join(after.GetNotes(), "\n"); !strings.Contains(notes, "some of the result was lost") || !strings.Contains(notes, "the file is no more") {
+			t.Errorf("the job's notes are %q", notes)
+		}
 	})
 }
 

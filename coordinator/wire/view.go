@@ -122,7 +122,8 @@ func joined(reason string, said []byte) *pb.Failure {
 	return f
 }
 
-// notes are what the plan's maker wants said, and why a job was cancelled.
+// notes are what the plan's maker wants said, why a job was cancelled, and what is
+// gone of a result.
 func notes(v ledger.JobView) []string {
 	var said []string
 	if v.Plan != nil {
@@ -130,6 +131,9 @@ func notes(v ledger.JobView) []string {
 	}
 	if v.State == ledger.StateCancelled && v.Reason != "" {
 		said = append(said, "cancelled: "+v.Reason)
+	}
+	if v.State == ledger.StateDone && v.Remake != "" {
+		said = append(said, "some of the result was lost with its worker, and can't be made again: "+Remake(v).GetMessage())
 	}
 	return said
 }

@@ -46,7 +46,7 @@ type owner struct {
 }
 
 func newOwner(c *Coordinator, now time.Time) (*owner, error) {
-	log := journal.NewMemory()
+	log := journal.NewVolatile()
 	snapshot, facts, err := log.Restore()
 	if err != nil {
 		return nil, fmt.Errorf("read the log: %w", err)

@@ -6,10 +6,30 @@ import (
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
-func TestMemory(t *testing.T) { testLog(t, func() Log { return NewMemory() }) }
+func TestMemory(t *testing.T) {
+	open := func() Log { return NewMemory() }
+	testLog(t, open)
+	testRestored(t, open)
+}
 
-// testLog is what every log must pass.
-func testLog(t *testing.T, open func() Log) {
+// TestVolatile: it commits like any log, and keeps nothing.
+func TestVolatile(t *testing.T) {
+	testLog(t, func() Log { return NewVolatile() })
+	log := NewVolatile()
+	add(t, log, "a", "b")
+	if got := keys(log.Committed()); got != "ab" {
+		t.Errorf("committed %q, want ab", got)
+	}
+	if got := log.Committed(); got != nil {
+		t.Errorf("committed %v once more", got)
+	}
+	if got := restored(t, log); got != "" || log.Bytes() != 0 {
+		t.Errorf("it keeps %q, in %d bytes", got, log.Bytes())
+	}
+}
+
+// testRestored is what every log must pass that outlives its process.
+func testRestored(t *testing.T, open func() Log) {
 	t.Run("what was committed is restored", func(t *testing.T) {
 		log := open()
 		add(t, log, "a", "b")
@@ -36,6 +56,10 @@ func testLog(t *testing.T, open func() Log) {
 			t.Error("the entry after the snapshot has no bytes")
 		}
 	})
+}
+
+// testLog is what every log must pass.
+func testLog(t *testing.T, open func() Log) {
 	t.Run("ready tells of a commit", func(t *testing.T) {
 		log := open()
 		add(t, log, "a")

@@ -256,5 +256,5 @@ func (o *owner) whyForgotten(j *job) string {
 	if j != nil && j.expires != 0 && j.expires <= o.now {
 		return "its time was over at " + wire.Moment(j.expires).AsTime().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("newer jobs have ended, and %d are kept (--keep-jobs)", o.c.config.KeepJobs)
+	return fmt.Sprintf("newer jobs have ended, and %d are kept (--keep-jobs), or fewer whose specs are very large", o.c.config.KeepJobs)
 }

@@ -83,6 +83,7 @@ func (s *State) jobPlanned(f *JobPlanned) bool {
 		return false
 	}
 	j.setPlan(f.Plan)
+	s.weigh(j)
 	j.planning.failed.reset()
 	j.state = StateRunning
 	if j.planOnly {

@@ -325,15 +325,17 @@ func (l *Ledger) retire(r *run) {
 	l.leave(r.user)
 }
 
-// prune proposes to forget the oldest ended jobs that are too many.
+// prune proposes to forget the oldest ended jobs that are too many, or too large;
+// not the only one, however large those are that have not ended.
 func (l *Ledger) prune() {
-	over := len(l.state.order) - l.state.live
+	over, bytes := len(l.state.order)-l.state.live, l.state.bytes
 	for _, j := range l.state.order {
-		if over <= l.cfg.KeepJobs {
+		if over <= l.cfg.KeepJobs && (bytes <= l.cfg.KeepBytes || over <= 1) {
 			return
 		}
 		if j.state.Over() {
 			over--
+			bytes -= j.bytes
 			if !j.pruned {
 				l.forget(j, Asked{})
 			}

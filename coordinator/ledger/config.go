@@ -81,6 +81,9 @@ type Config struct {
 	MaxJobs int
 	// KeepJobs is how many ended jobs are kept.
 	KeepJobs int
+	// KeepBytes is how many bytes the specs and plans of all jobs may have
+	// together while more than one ended job is kept.
+	KeepBytes int64
 	// MaxWorkers bounds the attached workers.
 	MaxWorkers int
 	// MaxSlots bounds a worker's slots.
@@ -114,7 +117,7 @@ func DefaultConfig() Config {
 		ResultWindow: 8, UnreadBytes: 1 << 30,
 		KeepFor: time.Hour, QuarantineAfter: 3, QuarantineMin: time.Second, QuarantineMax: time.Minute,
 		DeadGone: 3 * time.Second,
-		MaxJobs:  10_000, KeepJobs: 1_000, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
+		MaxJobs:  10_000, KeepJobs: 1_000, KeepBytes: 1 << 30, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
 	}
 }
 
@@ -160,6 +163,7 @@ func (c Config) Check() error {
 	check(c.DeadGone > 0 && c.DeadGone <= c.WorkerGone,
 		"DeadGone is %v: it must be positive, and at most WorkerGone (%v)", c.DeadGone, c.WorkerGone)
 	check(c.MaxJobs > 0 && c.KeepJobs >= 0, "MaxJobs, KeepJobs are %d, %d: they must be positive", c.MaxJobs, c.KeepJobs)
+	check(c.KeepBytes > 0, "KeepBytes is %d: it must be positive", c.KeepBytes)
 	check(c.MaxCredit >= c.MaxSlots, "MaxCredit is %d: it must be at least MaxSlots (%d)", c.MaxCredit, c.MaxSlots)
 	check(c.MaxWorkers > 0 && c.MaxSlots > 0, "MaxWorkers, MaxSlots are %d, %d: they must be positive", c.MaxWorkers, c.MaxSlots)
 	check(c.MaxLost > 0, "MaxLost is %d: it must be positive", c.MaxLost)

@@ -48,6 +48,13 @@ func (l *Ledger) userFaults() error {
 }
 
 func (l *Ledger) stateFaults() error {
+	size := int64(0)
+	for _, j := range l.state.order {
+		size += j.bytes
+	}
+	if size != l.state.bytes {
+		return fmt.Errorf("specs and plans of %d bytes: counted as %d", size, l.state.bytes)
+	}
 	once := l.state.Encode()
 	again, err := Restore(once)
 	if err != nil {

@@ -51,6 +51,21 @@ type Plan struct {
 	Payload []byte
 }
 
+// fragmentBytes is about how much memory a fragment takes beside its payload.
+const fragmentBytes = 100
+
+// bytes is about how much memory a plan takes.
+func (p *Plan) bytes() int64 {
+	n := len(p.Payload)
+	for i := range p.Fragments {
+		n += fragmentBytes + len(p.Fragments[i].Payload) + len(p.Fragments[i].Cuts)*8
+	}
+	for i := range p.Stages {
+		n += len(p.Stages[i].Payload)
+	}
+	return int64(n)
+}
+
 // Unit is what a fragment's positions count.
 type Unit uint8
 

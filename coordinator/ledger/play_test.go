@@ -149,6 +149,8 @@ func (p *play) configure(a args) {
 			p.cfg.LoneWorker = true
 		case "still":
 			p.cfg.StandStill = a.time(name)
+		case "bytes":
+			p.cfg.KeepBytes = a.num(name)
 		case "keep":
 			p.cfg.KeepJobs = int(a.num(name))
 		default:

@@ -13,7 +13,8 @@ type State struct {
 	jobs    map[JobID]*job
 	order   []*job // by rising number
 	keys    map[string]JobID
-	live    int // jobs that have not ended
+	live    int   // jobs that have not ended
+	bytes   int64 // of the specs and plans of all jobs
 
 	outputs map[OutputID]*entry
 	holders map[WorkerID]*list[*entry] // what each worker holds
@@ -49,6 +50,7 @@ type job struct {
 	spec      []byte
 	planOnly  bool
 	submitted Time
+	bytes     int64 // of spec and plan, as counted
 
 	state  JobState
 	paused bool
@@ -199,12 +201,24 @@ func (s *State) add(j *job) {
 	if !j.state.Over() {
 		s.live++
 	}
+	s.weigh(j)
+}
+
+// weigh counts anew how many bytes a job's spec and plan have.
+func (s *State) weigh(j *job) {
+	was := j.bytes
+	j.bytes = int64(len(j.spec))
+	if j.plan != nil {
+		j.bytes += j.plan.bytes()
+	}
+	s.bytes += j.bytes - was
 }
 
 // forget takes a job out of the state.
 func (s *State) forget(j *job) {
 	s.release(j)
 	delete(s.jobs, j.id)
+	s.bytes -= j.bytes
 	if j.key != "" {
 		delete(s.keys, j.key)
 	}
@@ -234,5 +248,8 @@ func (s *State) release(j *job) {
 		kept := *j.plan
 		kept.Fragments = slices.Clone(kept.Fragments[:keepFragments])
 		j.plan = &kept
+		if s.jobs[j.id] == j {
+			s.weigh(j)
+		}
 	}
 }

@@ -92,7 +92,7 @@ type Config struct {
 	MaxMessage int
 
 	// SnapshotBytes is how large the log of the ledger's facts may grow before
-	// a snapshot of the ledger takes its place: 16 MiB.
+	// a snapshot takes its place: 16 MiB. A log that keeps nothing never does.
 	SnapshotBytes int
 
 	// ResultWindow is how many bytes of a result are held for one reader, all

@@ -168,6 +168,7 @@ func (l *Ledger) unlease(b *batch, elapsed int64) {
 	}
 	l.offer(w)
 	if int(r.job.settings.MaxConcurrency) == r.leases+1 {
+		l.move(r, max(r.vtime, l.startOf(r)-int64(l.cfg.TargetLease))) // what its limit kept from it is not saved up
 		l.touch(r)
 		l.unblock(r)
 	}

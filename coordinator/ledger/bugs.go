@@ -89,6 +89,9 @@ const (
 	// BugSmallWaits lets a new job wait behind all that others have fetched
 	// ahead.
 	BugSmallWaits
+	// BugCapsYield lets others wait where the next slot is kept for a job that
+	// is at its limit.
+	BugCapsYield
 	// BugNoQuarantine pauses nobody.
 	BugNoQuarantine
 	// BugNoRefund leaves the attempts spent that a worker in quarantine spent.

@@ -143,6 +143,15 @@ func (l *Ledger) allows(r *run, k *work, c *class) bool {
 
 // slotsFor returns how many slots there are for a stage, at least 1.
 func (l *Ledger) slotsFor(r *run, k *work) int {
+	slots := l.allSlots(r, k)
+	if limit := int(r.job.settings.MaxConcurrency); limit > 0 {
+		slots = min(slots, limit)
+	}
+	return max(slots, 1)
+}
+
+// allSlots returns the same without the job's limit; it may be 0.
+func (l *Ledger) allSlots(r *run, k *work) int {
 	if k.fleet != l.fleet {
 		k.fleet, k.slots = l.fleet, 0
 		for _, c := range l.classes {
@@ -151,9 +160,5 @@ func (l *Ledger) slotsFor(r *run, k *work) int {
 			}
 		}
 	}
-	slots := k.slots
-	if limit := int(r.job.settings.MaxConcurrency); limit > 0 {
-		slots = min(slots, limit)
-	}
-	return max(slots, 1)
+	return k.slots
 }

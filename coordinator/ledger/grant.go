@@ -93,18 +93,26 @@ func (l *Ledger) serve(w *worker) served {
 	}
 	best := nothing
 	for _, r := range l.runnable {
-		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
-			switch l.serveFrom(r, k, w) {
-			case granted:
-				return granted
-			case another:
-				return l.serve(w)
-			case unfit:
-				best = unfit
-			}
-			if w.reserved != nil {
-				return unfit
-			}
+		k := r.current()
+		if !l.allows(r, k, w.class) {
+			continue
+		}
+		if l.nextIs(w, r, k) {
+			return unfit
+		}
+		if l.capped(r) {
+			continue
+		}
+		switch l.serveFrom(r, k, w) {
+		case granted:
+			return granted
+		case another:
+			return l.serve(w)
+		case unfit:
+			best = unfit
+		}
+		if w.reserved != nil {
+			return unfit
 		}
 	}
 	if l.grantMerge(w) {
@@ -118,7 +126,7 @@ func (l *Ledger) serve(w *worker) served {
 func (l *Ledger) serveReserved(w *worker) served {
 	r := w.reserved
 	w.reserved, r.reserved = nil, nil
-	if k := r.current(); r.listed && !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
+	if k := r.current(); r.listed && !l.capped(r) && l.allows(r, k, w.class) {
 		if _, from, to := l.pick(r, k, w); k.lone(from, to) && l.serveFrom(r, k, w) == granted {
 			return granted
 		}

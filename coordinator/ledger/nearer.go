@@ -21,7 +21,7 @@ func (l *Ledger) nearer(r *run, k *work, w *worker) *worker {
 // firstFor returns the job that a worker is to serve next.
 func (l *Ledger) firstFor(w *worker) *run {
 	for _, r := range l.runnable {
-		if k := r.current(); !r.user.full(l.cfg.Bug) && l.allows(r, k, w.class) {
+		if k := r.current(); !l.capped(r) && l.allows(r, k, w.class) {
 			if _, from, to := l.pick(r, k, w); from < to {
 				return r
 			}

@@ -29,7 +29,7 @@ func (l *Ledger) makeWay() {
 // that the job gets a lease soon. It is tried again elsewhere while it has
 // none.
 func (l *Ledger) plead(r *run) {
-	if !r.listed || r.leases > 0 || r.user.full(l.cfg.Bug) || r.reserved != nil || l.cfg.Bug.has(BugSmallWaits) {
+	if !r.listed || r.leases > 0 || l.capped(r) || r.reserved != nil || l.cfg.Bug.has(BugSmallWaits) {
 		return
 	}
 	k := r.current()
@@ -97,7 +97,7 @@ func (l *Ledger) keepPromise(w *worker) bool {
 	if r == nil {
 		return false
 	}
-	if !r.listed || r.leases > 0 || r.user.full(l.cfg.Bug) || l.runnable[0].band != r.band {
+	if !r.listed || r.leases > 0 || l.capped(r) || l.urgent(r) {
 		w.promised = nil
 		return false
 	}
@@ -107,6 +107,16 @@ func (l *Ledger) keepPromise(w *worker) bool {
 	}
 	w.promised = nil
 	return true
+}
+
+// urgent says whether a job of a higher priority than another may be served.
+func (l *Ledger) urgent(r *run) bool {
+	for _, first := range l.runnable {
+		if !l.capped(first) {
+			return first.band != r.band
+		}
+	}
+	return false
 }
 
 // givesWay says whether a job is not before another one that has come up.

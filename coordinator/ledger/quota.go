@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // user is somebody who has jobs. Quotas bound his leases over all of them.
 type user struct {
 	name   string
@@ -64,10 +66,7 @@ func (l *Ledger) lease(b *batch, sign int) {
 // mergesHeld says whether no merge of a job may be granted. Of one that is done
 // there are only those that move its result.
 func (l *Ledger) mergesHeld(r *run) bool {
-	if r.job.state == StateDone {
-		return r.full(l.cfg.Bug)
-	}
-	return l.held(r)
+	return r.full(l.cfg.Bug) || r.job.state != StateDone && l.held(r)
 }
 
 // mayMerge says whether a merge may be granted now. It is offered
@@ -83,4 +82,38 @@ func (l *Ledger) mayMerge(r *run) bool {
 		r.user.blocked = append(r.user.blocked, r)
 	}
 	return false
+}
+
+// nextIs says whether the next slot that comes free at a worker is kept for a
+// job that a limit or a quota bounds. A lease that waits counts as much as one
+// that runs, so such a job can't wait in line as the others do: these would be
+// there first for each slot, whatever its claim. So nobody may wait where it is
+// capped and has a lease, as one of them ends there, and the cap with it; nor
+// does it wait itself behind nothing but its own. Elsewhere others may wait.
+func (l *Ledger) nextIs(w *worker, r *run, k *work) bool {
+	if w.leases.n < w.slots || !l.bounded(r, k) || l.cfg.Bug.has(BugCapsYield) {
+		return false
+	}
+	own := 0
+	for b := range w.leases.all() {
+		if b.run == r || b.run.user == r.user && r.user.quota > 0 && !r.full(l.cfg.Bug) {
+			own++
+		}
+	}
+	return own == w.leases.n || own > 0 && l.capped(r)
+}
+
+// bounded says whether a job may have fewer leases than there are slots for it.
+func (l *Ledger) bounded(r *run, k *work) bool {
+	limit, slots := int(r.job.settings.MaxConcurrency), l.allSlots(r, k)
+	return limit > 0 && limit < slots || r.user.quota > 0 && r.user.quota < slots
+}
+
+// kept says whether a worker may have nothing that waits there since its
+// next slot is kept for some job.
+func (l *Ledger) kept(w *worker) bool {
+	return slices.ContainsFunc(l.runnable, func(r *run) bool {
+		k := r.current()
+		return l.allows(r, k, w.class) && l.nextIs(w, r, k)
+	})
 }

@@ -223,7 +223,7 @@ func (l *Ledger) relist(r *run) bool {
 	}
 	switch {
 	case can && !r.listed:
-		r.vtime = max(r.vtime, l.startOf(r.band))
+		r.vtime = max(r.vtime, l.startOf(r))
 		l.list(r)
 		l.pleads(r)
 		return true
@@ -233,13 +233,16 @@ func (l *Ledger) relist(r *run) bool {
 	return false
 }
 
-// startOf returns where a job of a band begins that comes up: with those that
+// startOf returns where a job begins that comes up: with those of its band that
 // wait there, or where the last one was served when none does. What others have
 // out is not done: the new one may have as much out before they get more.
-func (l *Ledger) startOf(b *band) int64 {
+func (l *Ledger) startOf(r *run) int64 {
+	b := r.band
 	i := sort.Search(len(l.runnable), func(i int) bool { return l.runnable[i].band.priority <= b.priority })
-	if i < len(l.runnable) && l.runnable[i].band == b {
-		return min(b.clock, l.runnable[i].settled())
+	for ; i < len(l.runnable) && l.runnable[i].band == b; i++ {
+		if other := l.runnable[i]; other != r && !other.full(l.cfg.Bug) {
+			return min(b.clock, other.settled())
+		}
 	}
 	return b.clock
 }
@@ -271,7 +274,7 @@ func (l *Ledger) servable(r *run) bool {
 // held says whether nothing of a job may be granted, merges neither.
 func (l *Ledger) held(r *run) bool {
 	j := r.job
-	return j.state.Over() || j.paused || r.closing || l.now < r.until || r.full(l.cfg.Bug)
+	return j.state.Over() || j.paused || r.closing || l.now < r.until
 }
 
 // full says whether the job has all leases that it may have.
@@ -279,6 +282,10 @@ func (r *run) full(bug Bug) bool {
 	limit := int(r.job.settings.MaxConcurrency)
 	return limit > 0 && r.leases >= limit && !bug.has(BugIgnoreLimit)
 }
+
+// capped says whether the job or its user has all leases that they may have. It
+// stays on the list, so that its claim is seen.
+func (l *Ledger) capped(r *run) bool { return r.full(l.cfg.Bug) || r.user.full(l.cfg.Bug) }
 
 // compareRuns orders jobs as they are served.
 func compareRuns(a, b *run) int {
@@ -306,19 +313,18 @@ func (l *Ledger) unlist(r *run) {
 
 // charge adds work to a job's virtual time, or takes some off.
 func (l *Ledger) charge(r *run, cost int64) {
-	if cost == 0 {
+	if cost != 0 {
+		l.move(r, r.vtime+cost*1000/r.weight)
+	}
+}
+
+// move sets a job's virtual time, and puts it where it belongs then.
+func (l *Ledger) move(r *run, vtime int64) {
+	if !r.listed || len(l.runnable) == 1 {
+		r.vtime = vtime
 		return
 	}
-	if !r.listed {
-		r.vtime += cost * 1000 / r.weight
-		return
-	}
-	alone := len(l.runnable) == 1
-	if !alone {
-		l.unlist(r)
-	}
-	r.vtime += cost * 1000 / r.weight
-	if !alone {
-		l.list(r)
-	}
+	l.unlist(r)
+	r.vtime = vtime
+	l.list(r)
 }

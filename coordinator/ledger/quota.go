@@ -91,7 +91,7 @@ func (l *Ledger) mayMerge(r *run) bool {
 // capped and has a lease, as one of them ends there, and the cap with it; nor
 // does it wait itself behind nothing but its own. Elsewhere others may wait.
 func (l *Ledger) nextIs(w *worker, r *run, k *work) bool {
-	if w.leases.n < w.slots || !l.bounded(r, k) || l.cfg.Bug.has(BugCapsYield) {
+	if w.leases.n < w.slots || l.cfg.Bug.has(BugCapsYield) {
 		return false
 	}
 	own := 0
@@ -100,13 +100,13 @@ func (l *Ledger) nextIs(w *worker, r *run, k *work) bool {
 			own++
 		}
 	}
-	return own == w.leases.n || own > 0 && l.capped(r)
+	return own > 0 && l.capped(r) || own == w.leases.n && l.bounded(r, k)
 }
 
-// bounded says whether a job may have fewer leases than there are slots for it.
+// bounded says whether a job may have no more leases than there are slots for it.
 func (l *Ledger) bounded(r *run, k *work) bool {
 	limit, slots := int(r.job.settings.MaxConcurrency), l.allSlots(r, k)
-	return limit > 0 && limit < slots || r.user.quota > 0 && r.user.quota < slots
+	return limit > 0 && limit <= slots || r.user.quota > 0 && r.user.quota <= slots
 }
 
 // kept says whether a worker may have nothing that waits there since its

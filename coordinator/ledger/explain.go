@@ -316,7 +316,7 @@ func (l *Ledger) excuse(r *run, k *work, w *worker) (WaitKind, bool) {
 		return WaitSuspected, true
 	}
 	switch _, from, to := l.pick(r, k, w); {
-	case w.hungry.in == nil || l.kept(w):
+	case w.hungry.in == nil || w.keeps():
 		return WaitCredit, true
 	case from == to:
 		return k.grudge(w), true

@@ -206,7 +206,7 @@ func (l *Ledger) workerFaults(w *worker) error {
 	}
 	for _, r := range l.runnable {
 		k := r.current()
-		if !l.allows(r, k, w.class) || r.reserved != nil || l.capped(r) || l.kept(w) {
+		if !l.allows(r, k, w.class) || r.reserved != nil || l.capped(r) || w.keeps() {
 			continue
 		}
 		_, from, to := l.pick(r, k, w)

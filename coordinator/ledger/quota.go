@@ -1,7 +1,5 @@
 package ledger
 
-import "slices"
-
 // user is somebody who has jobs. Quotas bound his leases over all of them.
 type user struct {
 	name   string
@@ -109,11 +107,16 @@ func (l *Ledger) bounded(r *run, k *work) bool {
 	return limit > 0 && limit <= slots || r.user.quota > 0 && r.user.quota <= slots
 }
 
-// kept says whether a worker may have nothing that waits there since its
-// next slot is kept for some job.
-func (l *Ledger) kept(w *worker) bool {
-	return slices.ContainsFunc(l.runnable, func(r *run) bool {
-		k := r.current()
-		return l.allows(r, k, w.class) && l.nextIs(w, r, k)
-	})
+// keeps says whether a worker may have nothing that waits there, since its next
+// slot was kept for a job that is bounded. It is asked again when that is free.
+func (w *worker) keeps() bool {
+	if w.leases.n < w.slots {
+		return false
+	}
+	for b := range w.leases.all() {
+		if b.run.job.settings.MaxConcurrency > 0 || b.run.user.quota > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -284,6 +284,24 @@ func (b *book) forgotten(id ledger.JobID) {
 // log has lost.
 func (b *book) rereads(id ledger.JobID) { b.jobs[id].reread = true }
 
+// cutDelivered drops what was delivered behind a position. A merged output that
+// was delivered, lost with its worker, and in part made again and noted as read
+// by a coordinator that died then, reaches over it.
+func (j *jobBook) cutDelivered(at int64) {
+	n := len(j.delivered)
+	if n == 0 {
+		return
+	}
+	last := &j.delivered[n-1]
+	var kept []span
+	for _, s := range last.spans {
+		if s.to = min(s.to, at); s.from < s.to {
+			kept = append(kept, s)
+		}
+	}
+	last.spans = kept
+}
+
 // consumed: a client reads on where it stopped.
 func (b *book) consumed(id ledger.JobID, out ledger.Output, c *content) {
 	j := b.jobs[id]
@@ -291,6 +309,7 @@ func (b *book) consumed(id ledger.JobID, out ledger.Output, c *content) {
 	if j.reread {
 		j.delivered = slices.DeleteFunc(j.delivered, func(d delivery) bool { return d.spans[0].from >= from })
 		j.reread = false
+		j.cutDelivered(from)
 	}
 	if n := len(j.delivered); n > 0 && j.delivered[n-1].spans[len(j.delivered[n-1].spans)-1].to > from {
 		b.fail("job %d: output %s begins at %d, which was read before", id, out.ID, from)

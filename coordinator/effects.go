@@ -37,6 +37,8 @@ func (o *owner) do(effect ledger.Effect) {
 		if out := o.to(e.Worker, e.Session); out != nil {
 			out.Revokes = append(out.Revokes, wire.Revoke(e))
 		}
+	case ledger.CheckSink:
+		o.checkSink(e)
 	case ledger.DropOutputs:
 		o.dropOutputs(e)
 	case ledger.Attached:
@@ -95,6 +97,19 @@ func (o *owner) grant(e ledger.Grant) {
 		o.logger.Debug("lease granted", "job", j.name, "batch", uint64(e.Lease.Fence.Batch),
 			"attempt", uint32(e.Lease.Fence.Attempt), "stage", e.Lease.Stage, "worker", string(e.Worker))
 	}
+}
+
+// checkSink asks a worker whether it sees a job's output folder.
+func (o *owner) checkSink(e ledger.CheckSink) {
+	out := o.to(e.Worker, e.Session)
+	if out == nil {
+		return
+	}
+	shared := o.job(e.Job).context(contextCommit, o) // all that it needs
+	if o.sessions[e.Worker].known.learn(shared) {
+		out.Jobs = append(out.Jobs, shared)
+	}
+	out.CheckSinks = append(out.CheckSinks, &pb.SinkCheck{Job: uint64(e.Job), Context: shared.GetDigest()})
 }
 
 func (o *owner) dropOutputs(e ledger.DropOutputs) {

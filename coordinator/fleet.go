@@ -262,12 +262,26 @@ func (o *owner) warnUnseen(s *session, outcome ledger.Outcome) {
 	if len(outcome.Missing) > 0 {
 		o.warnMissing(s, outcome)
 	}
+	if outcome.Class == ledger.OutcomeUnable {
+		o.warnUnable(s, outcome.Fence.Job, outcome.Reason)
+	}
 	if j := o.jobs[outcome.Fence.Job]; j != nil && outcome.Class == ledger.OutcomeInputGone && !j.unseen[s.worker] {
 		if j.unseen == nil {
 			j.unseen = make(map[ledger.WorkerID]bool)
 		}
 		j.unseen[s.worker] = true
 		o.logger.Warn("input not seen", "job", j.name, "worker", string(s.worker), "reason", wire.Message(outcome.Failure))
+	}
+}
+
+// warnUnable tells, once, of a worker that can run nothing of a job.
+func (o *owner) warnUnable(s *session, id ledger.JobID, reason string) {
+	if j := o.jobs[id]; j != nil && !j.unable[s.worker] {
+		if j.unable == nil {
+			j.unable = make(map[ledger.WorkerID]bool)
+		}
+		j.unable[s.worker] = true
+		o.logger.Warn("worker can't run the job", "job", j.name, "worker", string(s.worker), "reason", reason)
 	}
 }
 

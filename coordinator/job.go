@@ -42,6 +42,7 @@ type job struct {
 	shelved  bool        // the ledger was told that the result is here
 	expires  ledger.Time // once it has ended
 
+	unable map[ledger.WorkerID]bool // workers that can run nothing of it, and it was logged
 	unseen map[ledger.WorkerID]bool // workers that did not see a file of it, and it was logged
 }
 

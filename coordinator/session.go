@@ -132,6 +132,9 @@ func (c *Coordinator) hear(ctx context.Context, s *session, said *pb.SessionRequ
 			if r, ok := e.(ledger.OutcomeReported); ok {
 				o.warnUnseen(s, r.Outcome)
 			}
+			if v, ok := e.(ledger.SinkChecked); ok && v.View != ledger.SinkSeen {
+				o.warnUnable(s, v.Job, v.Reason)
+			}
 			o.step(e)
 		}
 	})

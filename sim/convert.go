@@ -52,6 +52,8 @@ func (w *world) wire(e ledger.Effect) (ledger.WorkerID, ledger.SessionID, func(*
 	case ledger.Refuse:
 		a := session.Ack{Fence: fenceOut(e.Fence), Stale: true}
 		return e.Worker, e.Session, func(r *session.Response) { r.Acks = append(r.Acks, a) }
+	case ledger.CheckSink:
+		return e.Worker, e.Session, nil
 	case ledger.DropOutputs:
 		ids := make([]session.OutputID, len(e.Outputs))
 		for i, id := range e.Outputs {

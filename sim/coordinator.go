@@ -217,6 +217,10 @@ func (c *coordinator) answer(e ledger.Effect) {
 	if g, ok := e.(ledger.Grant); ok {
 		c.w.note("grant", uint64(g.Lease.Fence.Batch), uint64(g.Lease.From), uint64(g.Lease.To))
 	}
+	if check, ok := e.(ledger.CheckSink); ok {
+		l.checkSink(check)
+		return
+	}
 	l.sendDown(add)
 }
 

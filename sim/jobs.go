@@ -26,6 +26,8 @@ type jobDef struct {
 	poison    int64   // the batch with this position fails for good; none when -1
 	weak      string  // the worker on which everything fails
 	hidden    int     // of a hundred files, so many are not seen by a worker but the first
+	strict    bool    // who does not see the folder of the sink has another one
+	lacking   int     // of a hundred stages, so many a worker but the first can't run
 	nowhere   bool    // there is a file that nobody sees
 	cancelAt  moment  // no cancellation when 0, as below
 	pauseAt   moment

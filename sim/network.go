@@ -106,6 +106,35 @@ func (l *link) flushDown() func() {
 	}
 }
 
+// checkSink asks the worker whether it sees a job's folder. It answers in its own
+// time, or never, where its link breaks or its disk hangs.
+func (l *link) checkSink(e ledger.CheckSink) {
+	k, life, def := l.worker, l.worker.life, l.w.jobOf(e.Job)
+	wait := l.w.latency()
+	if l.w.faulty && l.w.chance(0.05) {
+		wait += l.w.between(0, 2*l.w.law.ledger.SinkWait)
+	}
+	l.w.after(wait, func() {
+		k.run(life, func() {
+			view := ledger.SinkSeen
+			if !def.seen(k, sinkFolder) {
+				view = ledger.SinkUnserved
+				if def.strict {
+					view = ledger.SinkUnseen
+				}
+			}
+			l.w.after(l.w.latency(), func() {
+				c := l.w.coordinator
+				c.run(l.epoch, func() {
+					if l.coordinatorEnd && l.workerEnd && !l.lostUp && !l.lostDown {
+						c.step(ledger.SinkChecked{Worker: k.id(), Session: ledger.SessionID(l.number), Job: e.Job, View: view, Reason: "it has another folder"})
+					}
+				})
+			})
+		})
+	})
+}
+
 // latency is how long a message travels.
 func (w *world) latency() time.Duration {
 	d := w.between(w.law.latency/4, w.law.latency)

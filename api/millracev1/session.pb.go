@@ -24,6 +24,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// SinkView is what a worker sees of an output folder.
+type SinkView int32
+
+const (
+	// Not known.
+	SinkView_SINK_VIEW_UNSPECIFIED SinkView = 0
+	// The marker: it is the folder that was planned.
+	SinkView_SINK_VIEW_SEEN SinkView = 1
+	// Another folder, or none: what it wrote there nobody would find.
+	SinkView_SINK_VIEW_UNSEEN SinkView = 2
+	// The worker does not serve the folder (--data-root), and never writes there.
+	SinkView_SINK_VIEW_UNSERVED SinkView = 3
+)
+
+// Enum value maps for SinkView.
+var (
+	SinkView_name = map[int32]string{
+		0: "SINK_VIEW_UNSPECIFIED",
+		1: "SINK_VIEW_SEEN",
+		2: "SINK_VIEW_UNSEEN",
+		3: "SINK_VIEW_UNSERVED",
+	}
+	SinkView_value = map[string]int32{
+		"SINK_VIEW_UNSPECIFIED": 0,
+		"SINK_VIEW_SEEN":        1,
+		"SINK_VIEW_UNSEEN":      2,
+		"SINK_VIEW_UNSERVED":    3,
+	}
+)
+
+func (x SinkView) Enum() *SinkView {
+	p := new(SinkView)
+	*p = x
+	return p
+}
+
+func (x SinkView) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SinkView) Descriptor() protoreflect.EnumDescriptor {
+	return file_millrace_v1_session_proto_enumTypes[0].Descriptor()
+}
+
+func (SinkView) Type() protoreflect.EnumType {
+	return &file_millrace_v1_session_proto_enumTypes[0]
+}
+
+func (x SinkView) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SinkView.Descriptor instead.
+func (SinkView) EnumDescriptor() ([]byte, []int) {
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{0}
+}
+
 // OutcomeClass is how an attempt ended, and with it what may be done next.
 type OutcomeClass int32
 
@@ -44,9 +101,9 @@ const (
 	OutcomeClass_OUTCOME_CLASS_KILLED_TIME OutcomeClass = 6
 	// Died by a signal that Millrace did not send.
 	OutcomeClass_OUTCOME_CLASS_KILLED_SIGNAL OutcomeClass = 7
-	// A file, a folder or a program is not there, or is not what was planned, as
-	// this worker sees it. Another one may see it; spends no attempt while there
-	// is one that was not asked.
+	// A file or a folder is not there, or is not what was planned, as this worker
+	// sees it. Another one may see it; spends no attempt while there is one that
+	// was not asked.
 	OutcomeClass_OUTCOME_CLASS_INPUT_GONE OutcomeClass = 8
 	// Given back without having started, or at a drain; spends no attempt.
 	OutcomeClass_OUTCOME_CLASS_RETURNED OutcomeClass = 9
@@ -61,6 +118,11 @@ const (
 	// is so. Not for an output that an empty spool would not take either, nor
 	// for what passes the job's own limit.
 	OutcomeClass_OUTCOME_CLASS_NO_ROOM OutcomeClass = 12
+	// This worker can run no batch of this stage of this job: a program is not
+	// installed here, or may not be run, or the output folder is not the one that
+	// was planned. Others are asked, and this one no more before its process was
+	// started again; spends no attempt, and the job fails when nobody is left.
+	OutcomeClass_OUTCOME_CLASS_UNABLE OutcomeClass = 13
 )
 
 // Enum value maps for OutcomeClass.
@@ -79,6 +141,7 @@ var (
 		10: "OUTCOME_CLASS_CANCELLED",
 		11: "OUTCOME_CLASS_OUTPUT_MISSING",
 		12: "OUTCOME_CLASS_NO_ROOM",
+		13: "OUTCOME_CLASS_UNABLE",
 	}
 	OutcomeClass_value = map[string]int32{
 		"OUTCOME_CLASS_UNSPECIFIED":     0,
@@ -94,6 +157,7 @@ var (
 		"OUTCOME_CLASS_CANCELLED":       10,
 		"OUTCOME_CLASS_OUTPUT_MISSING":  11,
 		"OUTCOME_CLASS_NO_ROOM":         12,
+		"OUTCOME_CLASS_UNABLE":          13,
 	}
 )
 
@@ -108,11 +172,11 @@ func (x OutcomeClass) String() string {
 }
 
 func (OutcomeClass) Descriptor() protoreflect.EnumDescriptor {
-	return file_millrace_v1_session_proto_enumTypes[0].Descriptor()
+	return file_millrace_v1_session_proto_enumTypes[1].Descriptor()
 }
 
 func (OutcomeClass) Type() protoreflect.EnumType {
-	return &file_millrace_v1_session_proto_enumTypes[0]
+	return &file_millrace_v1_session_proto_enumTypes[1]
 }
 
 func (x OutcomeClass) Number() protoreflect.EnumNumber {
@@ -121,7 +185,7 @@ func (x OutcomeClass) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutcomeClass.Descriptor instead.
 func (OutcomeClass) EnumDescriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{0}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{1}
 }
 
 // LeaseKind is what a lease asks for.
@@ -169,11 +233,11 @@ func (x LeaseKind) String() string {
 }
 
 func (LeaseKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_millrace_v1_session_proto_enumTypes[1].Descriptor()
+	return file_millrace_v1_session_proto_enumTypes[2].Descriptor()
 }
 
 func (LeaseKind) Type() protoreflect.EnumType {
-	return &file_millrace_v1_session_proto_enumTypes[1]
+	return &file_millrace_v1_session_proto_enumTypes[2]
 }
 
 func (x LeaseKind) Number() protoreflect.EnumNumber {
@@ -182,7 +246,7 @@ func (x LeaseKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LeaseKind.Descriptor instead.
 func (LeaseKind) EnumDescriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{1}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{2}
 }
 
 // SessionRequest is what a worker says. Fields are independent; what gathered
@@ -198,7 +262,10 @@ type SessionRequest struct {
 	// The worker lives.
 	Heartbeat *Heartbeat `protobuf:"bytes,4,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
 	// The worker leaves: no new leases, please.
-	Drain         bool `protobuf:"varint,5,opt,name=drain,proto3" json:"drain,omitempty"`
+	Drain bool `protobuf:"varint,5,opt,name=drain,proto3" json:"drain,omitempty"`
+	// Answers to check_sinks, each as soon as it is known. One may come in a
+	// later session than the question.
+	Sinks         []*SinkSight `protobuf:"bytes,6,rep,name=sinks,proto3" json:"sinks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +333,13 @@ func (x *SessionRequest) GetDrain() bool {
 		return x.Drain
 	}
 	return false
+}
+
+func (x *SessionRequest) GetSinks() []*SinkSight {
+	if x != nil {
+		return x.Sinks
+	}
+	return nil
 }
 
 // Attach introduces a worker, with what it still holds.
@@ -969,6 +1043,126 @@ func (x *MissingOutput) GetReason() string {
 	return ""
 }
 
+// SinkCheck asks whether a worker sees the output folder of a job as the one who
+// planned it left it: with the plan's marker in it. It needs no slot.
+type SinkCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job's number.
+	Job uint64 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	// The digest of a context of the job that has its plan.
+	Context       string `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SinkCheck) Reset() {
+	*x = SinkCheck{}
+	mi := &file_millrace_v1_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SinkCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SinkCheck) ProtoMessage() {}
+
+func (x *SinkCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SinkCheck.ProtoReflect.Descriptor instead.
+func (*SinkCheck) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SinkCheck) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *SinkCheck) GetContext() string {
+	if x != nil {
+		return x.Context
+	}
+	return ""
+}
+
+// SinkSight answers a SinkCheck.
+type SinkSight struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job's number.
+	Job uint64 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	// What the worker sees.
+	View SinkView `protobuf:"varint,2,opt,name=view,proto3,enum=millrace.v1.SinkView" json:"view,omitempty"`
+	// Where it does not see the marker, why, for people; at most 500 bytes.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SinkSight) Reset() {
+	*x = SinkSight{}
+	mi := &file_millrace_v1_session_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SinkSight) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SinkSight) ProtoMessage() {}
+
+func (x *SinkSight) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_session_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SinkSight.ProtoReflect.Descriptor instead.
+func (*SinkSight) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SinkSight) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *SinkSight) GetView() SinkView {
+	if x != nil {
+		return x.View
+	}
+	return SinkView_SINK_VIEW_UNSPECIFIED
+}
+
+func (x *SinkSight) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Failure says what went wrong.
 type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -988,7 +1182,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_millrace_v1_session_proto_msgTypes[9]
+	mi := &file_millrace_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1194,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[9]
+	mi := &file_millrace_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1207,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1069,7 +1263,7 @@ type BadRecord struct {
 
 func (x *BadRecord) Reset() {
 	*x = BadRecord{}
-	mi := &file_millrace_v1_session_proto_msgTypes[10]
+	mi := &file_millrace_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1275,7 @@ func (x *BadRecord) String() string {
 func (*BadRecord) ProtoMessage() {}
 
 func (x *BadRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[10]
+	mi := &file_millrace_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1288,7 @@ func (x *BadRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BadRecord.ProtoReflect.Descriptor instead.
 func (*BadRecord) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BadRecord) GetFile() string {
@@ -1147,7 +1341,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_millrace_v1_session_proto_msgTypes[11]
+	mi := &file_millrace_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1353,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[11]
+	mi := &file_millrace_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1366,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Counters) GetRecordsIn() int64 {
@@ -1242,7 +1436,7 @@ type OutputRef struct {
 
 func (x *OutputRef) Reset() {
 	*x = OutputRef{}
-	mi := &file_millrace_v1_session_proto_msgTypes[12]
+	mi := &file_millrace_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1448,7 @@ func (x *OutputRef) String() string {
 func (*OutputRef) ProtoMessage() {}
 
 func (x *OutputRef) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[12]
+	mi := &file_millrace_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1461,7 @@ func (x *OutputRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputRef.ProtoReflect.Descriptor instead.
 func (*OutputRef) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{12}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OutputRef) GetId() string {
@@ -1355,14 +1549,16 @@ type SessionResponse struct {
 	// For a worker that drains: no output that it holds is needed from it any
 	// more, or nobody could take it over. It may leave once its leases and
 	// outcomes are settled; without this it waits for the end of its time.
-	Leave         bool `protobuf:"varint,12,opt,name=leave,proto3" json:"leave,omitempty"`
+	Leave bool `protobuf:"varint,12,opt,name=leave,proto3" json:"leave,omitempty"`
+	// Output folders to look at.
+	CheckSinks    []*SinkCheck `protobuf:"bytes,13,rep,name=check_sinks,json=checkSinks,proto3" json:"check_sinks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_millrace_v1_session_proto_msgTypes[13]
+	mi := &file_millrace_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1570,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[13]
+	mi := &file_millrace_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1583,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{13}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SessionResponse) GetAttached() *Attached {
@@ -1474,6 +1670,13 @@ func (x *SessionResponse) GetLeave() bool {
 	return false
 }
 
+func (x *SessionResponse) GetCheckSinks() []*SinkCheck {
+	if x != nil {
+		return x.CheckSinks
+	}
+	return nil
+}
+
 // Attached answers an attach.
 type Attached struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1497,7 +1700,7 @@ type Attached struct {
 
 func (x *Attached) Reset() {
 	*x = Attached{}
-	mi := &file_millrace_v1_session_proto_msgTypes[14]
+	mi := &file_millrace_v1_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1712,7 @@ func (x *Attached) String() string {
 func (*Attached) ProtoMessage() {}
 
 func (x *Attached) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[14]
+	mi := &file_millrace_v1_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1725,7 @@ func (x *Attached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attached.ProtoReflect.Descriptor instead.
 func (*Attached) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{14}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Attached) GetTerm() uint64 {
@@ -1595,7 +1798,7 @@ type JobContext struct {
 
 func (x *JobContext) Reset() {
 	*x = JobContext{}
-	mi := &file_millrace_v1_session_proto_msgTypes[15]
+	mi := &file_millrace_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1810,7 @@ func (x *JobContext) String() string {
 func (*JobContext) ProtoMessage() {}
 
 func (x *JobContext) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[15]
+	mi := &file_millrace_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1823,7 @@ func (x *JobContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobContext.ProtoReflect.Descriptor instead.
 func (*JobContext) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobContext) GetDigest() string {
@@ -1700,7 +1903,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_millrace_v1_session_proto_msgTypes[16]
+	mi := &file_millrace_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1915,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[16]
+	mi := &file_millrace_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1928,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Lease) GetFence() *Fence {
@@ -1829,7 +2032,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_millrace_v1_session_proto_msgTypes[17]
+	mi := &file_millrace_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +2044,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[17]
+	mi := &file_millrace_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +2057,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Split) GetFragment() uint32 {
@@ -1901,7 +2104,7 @@ type OutcomeAck struct {
 
 func (x *OutcomeAck) Reset() {
 	*x = OutcomeAck{}
-	mi := &file_millrace_v1_session_proto_msgTypes[18]
+	mi := &file_millrace_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2116,7 @@ func (x *OutcomeAck) String() string {
 func (*OutcomeAck) ProtoMessage() {}
 
 func (x *OutcomeAck) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[18]
+	mi := &file_millrace_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2129,7 @@ func (x *OutcomeAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeAck.ProtoReflect.Descriptor instead.
 func (*OutcomeAck) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *OutcomeAck) GetFence() *Fence {
@@ -1965,7 +2168,7 @@ type Revoke struct {
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_millrace_v1_session_proto_msgTypes[19]
+	mi := &file_millrace_v1_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2180,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[19]
+	mi := &file_millrace_v1_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2193,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Revoke) GetFence() *Fence {
@@ -2027,7 +2230,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_millrace_v1_session_proto_msgTypes[20]
+	mi := &file_millrace_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2242,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[20]
+	mi := &file_millrace_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2255,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Send) GetTicket() string {
@@ -2084,7 +2287,7 @@ type UploadRequest struct {
 
 func (x *UploadRequest) Reset() {
 	*x = UploadRequest{}
-	mi := &file_millrace_v1_session_proto_msgTypes[21]
+	mi := &file_millrace_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2299,7 @@ func (x *UploadRequest) String() string {
 func (*UploadRequest) ProtoMessage() {}
 
 func (x *UploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[21]
+	mi := &file_millrace_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2312,7 @@ func (x *UploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadRequest.ProtoReflect.Descriptor instead.
 func (*UploadRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{21}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UploadRequest) GetTicket() string {
@@ -2142,7 +2345,7 @@ type UploadResponse struct {
 
 func (x *UploadResponse) Reset() {
 	*x = UploadResponse{}
-	mi := &file_millrace_v1_session_proto_msgTypes[22]
+	mi := &file_millrace_v1_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2357,7 @@ func (x *UploadResponse) String() string {
 func (*UploadResponse) ProtoMessage() {}
 
 func (x *UploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_session_proto_msgTypes[22]
+	mi := &file_millrace_v1_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,20 +2370,21 @@ func (x *UploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadResponse.ProtoReflect.Descriptor instead.
 func (*UploadResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_session_proto_rawDescGZIP(), []int{22}
+	return file_millrace_v1_session_proto_rawDescGZIP(), []int{24}
 }
 
 var File_millrace_v1_session_proto protoreflect.FileDescriptor
 
 const file_millrace_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x19millrace/v1/session.proto\x12\vmillrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15millrace/v1/job.proto\x1a\x16millrace/v1/plan.proto\"\xe8\x01\n" +
+	"\x19millrace/v1/session.proto\x12\vmillrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15millrace/v1/job.proto\x1a\x16millrace/v1/plan.proto\"\x96\x02\n" +
 	"\x0eSessionRequest\x12+\n" +
 	"\x06attach\x18\x01 \x01(\v2\x13.millrace.v1.AttachR\x06attach\x12+\n" +
 	"\x06credit\x18\x02 \x01(\v2\x13.millrace.v1.CreditR\x06credit\x120\n" +
 	"\boutcomes\x18\x03 \x03(\v2\x14.millrace.v1.OutcomeR\boutcomes\x124\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x16.millrace.v1.HeartbeatR\theartbeat\x12\x14\n" +
-	"\x05drain\x18\x05 \x01(\bR\x05drain\"\xe1\x04\n" +
+	"\x05drain\x18\x05 \x01(\bR\x05drain\x12,\n" +
+	"\x05sinks\x18\x06 \x03(\v2\x16.millrace.v1.SinkSightR\x05sinks\"\xe1\x04\n" +
 	"\x06Attach\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x14\n" +
@@ -2240,6 +2444,13 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\rMissingOutput\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04gone\x18\x02 \x01(\bR\x04gone\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"7\n" +
+	"\tSinkCheck\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\x04R\x03job\x12\x18\n" +
+	"\acontext\x18\x02 \x01(\tR\acontext\"`\n" +
+	"\tSinkSight\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\x04R\x03job\x12)\n" +
+	"\x04view\x18\x02 \x01(\x0e2\x15.millrace.v1.SinkViewR\x04view\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xad\x01\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1f\n" +
@@ -2274,7 +2485,7 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\arecords\x18\x05 \x01(\x03R\arecords\x12\x12\n" +
 	"\x04path\x18\x06 \x01(\tR\x04path\x12\x10\n" +
 	"\x03job\x18\a \x01(\x04R\x03job\x12\x1c\n" +
-	"\taddresses\x18\b \x03(\tR\taddresses\"\xec\x03\n" +
+	"\taddresses\x18\b \x03(\tR\taddresses\"\xa5\x04\n" +
 	"\x0fSessionResponse\x121\n" +
 	"\battached\x18\x01 \x01(\v2\x15.millrace.v1.AttachedR\battached\x12+\n" +
 	"\x04jobs\x18\x02 \x03(\v2\x17.millrace.v1.JobContextR\x04jobs\x12*\n" +
@@ -2289,7 +2500,9 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"ended_jobs\x18\n" +
 	" \x03(\x04R\tendedJobs\x12<\n" +
 	"\fdrain_within\x18\v \x01(\v2\x19.google.protobuf.DurationR\vdrainWithin\x12\x14\n" +
-	"\x05leave\x18\f \x01(\bR\x05leave\"\x8e\x02\n" +
+	"\x05leave\x18\f \x01(\bR\x05leave\x127\n" +
+	"\vcheck_sinks\x18\r \x03(\v2\x16.millrace.v1.SinkCheckR\n" +
+	"checkSinks\"\x8e\x02\n" +
 	"\bAttached\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12/\n" +
 	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x127\n" +
@@ -2342,7 +2555,12 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12.\n" +
 	"\afailure\x18\x03 \x01(\v2\x14.millrace.v1.FailureR\afailure\"\x10\n" +
-	"\x0eUploadResponse*\x93\x03\n" +
+	"\x0eUploadResponse*g\n" +
+	"\bSinkView\x12\x19\n" +
+	"\x15SINK_VIEW_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eSINK_VIEW_SEEN\x10\x01\x12\x14\n" +
+	"\x10SINK_VIEW_UNSEEN\x10\x02\x12\x16\n" +
+	"\x12SINK_VIEW_UNSERVED\x10\x03*\xad\x03\n" +
 	"\fOutcomeClass\x12\x1d\n" +
 	"\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12OUTCOME_CLASS_DONE\x10\x01\x12!\n" +
@@ -2357,7 +2575,8 @@ const file_millrace_v1_session_proto_rawDesc = "" +
 	"\x17OUTCOME_CLASS_CANCELLED\x10\n" +
 	"\x12 \n" +
 	"\x1cOUTCOME_CLASS_OUTPUT_MISSING\x10\v\x12\x19\n" +
-	"\x15OUTCOME_CLASS_NO_ROOM\x10\f*\x81\x01\n" +
+	"\x15OUTCOME_CLASS_NO_ROOM\x10\f\x12\x18\n" +
+	"\x14OUTCOME_CLASS_UNABLE\x10\r*\x81\x01\n" +
 	"\tLeaseKind\x12\x1a\n" +
 	"\x16LEASE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLEASE_KIND_PLAN\x10\x01\x12\x16\n" +
@@ -2380,101 +2599,107 @@ func file_millrace_v1_session_proto_rawDescGZIP() []byte {
 	return file_millrace_v1_session_proto_rawDescData
 }
 
-var file_millrace_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_millrace_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_millrace_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_millrace_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_millrace_v1_session_proto_goTypes = []any{
-	(OutcomeClass)(0),           // 0: millrace.v1.OutcomeClass
-	(LeaseKind)(0),              // 1: millrace.v1.LeaseKind
-	(*SessionRequest)(nil),      // 2: millrace.v1.SessionRequest
-	(*Attach)(nil),              // 3: millrace.v1.Attach
-	(*Fence)(nil),               // 4: millrace.v1.Fence
-	(*HeldLease)(nil),           // 5: millrace.v1.HeldLease
-	(*Credit)(nil),              // 6: millrace.v1.Credit
-	(*Heartbeat)(nil),           // 7: millrace.v1.Heartbeat
-	(*Progress)(nil),            // 8: millrace.v1.Progress
-	(*Outcome)(nil),             // 9: millrace.v1.Outcome
-	(*MissingOutput)(nil),       // 10: millrace.v1.MissingOutput
-	(*Failure)(nil),             // 11: millrace.v1.Failure
-	(*BadRecord)(nil),           // 12: millrace.v1.BadRecord
-	(*Counters)(nil),            // 13: millrace.v1.Counters
-	(*OutputRef)(nil),           // 14: millrace.v1.OutputRef
-	(*SessionResponse)(nil),     // 15: millrace.v1.SessionResponse
-	(*Attached)(nil),            // 16: millrace.v1.Attached
-	(*JobContext)(nil),          // 17: millrace.v1.JobContext
-	(*Lease)(nil),               // 18: millrace.v1.Lease
-	(*Split)(nil),               // 19: millrace.v1.Split
-	(*OutcomeAck)(nil),          // 20: millrace.v1.OutcomeAck
-	(*Revoke)(nil),              // 21: millrace.v1.Revoke
-	(*Send)(nil),                // 22: millrace.v1.Send
-	(*UploadRequest)(nil),       // 23: millrace.v1.UploadRequest
-	(*UploadResponse)(nil),      // 24: millrace.v1.UploadResponse
-	nil,                         // 25: millrace.v1.Attach.LabelsEntry
-	nil,                         // 26: millrace.v1.Counters.CustomEntry
-	(*durationpb.Duration)(nil), // 27: google.protobuf.Duration
-	(*Plan)(nil),                // 28: millrace.v1.Plan
-	(OutputKind)(0),             // 29: millrace.v1.OutputKind
-	(*JobSpec)(nil),             // 30: millrace.v1.JobSpec
-	(*StagePlan)(nil),           // 31: millrace.v1.StagePlan
-	(*Fragment)(nil),            // 32: millrace.v1.Fragment
+	(SinkView)(0),               // 0: millrace.v1.SinkView
+	(OutcomeClass)(0),           // 1: millrace.v1.OutcomeClass
+	(LeaseKind)(0),              // 2: millrace.v1.LeaseKind
+	(*SessionRequest)(nil),      // 3: millrace.v1.SessionRequest
+	(*Attach)(nil),              // 4: millrace.v1.Attach
+	(*Fence)(nil),               // 5: millrace.v1.Fence
+	(*HeldLease)(nil),           // 6: millrace.v1.HeldLease
+	(*Credit)(nil),              // 7: millrace.v1.Credit
+	(*Heartbeat)(nil),           // 8: millrace.v1.Heartbeat
+	(*Progress)(nil),            // 9: millrace.v1.Progress
+	(*Outcome)(nil),             // 10: millrace.v1.Outcome
+	(*MissingOutput)(nil),       // 11: millrace.v1.MissingOutput
+	(*SinkCheck)(nil),           // 12: millrace.v1.SinkCheck
+	(*SinkSight)(nil),           // 13: millrace.v1.SinkSight
+	(*Failure)(nil),             // 14: millrace.v1.Failure
+	(*BadRecord)(nil),           // 15: millrace.v1.BadRecord
+	(*Counters)(nil),            // 16: millrace.v1.Counters
+	(*OutputRef)(nil),           // 17: millrace.v1.OutputRef
+	(*SessionResponse)(nil),     // 18: millrace.v1.SessionResponse
+	(*Attached)(nil),            // 19: millrace.v1.Attached
+	(*JobContext)(nil),          // 20: millrace.v1.JobContext
+	(*Lease)(nil),               // 21: millrace.v1.Lease
+	(*Split)(nil),               // 22: millrace.v1.Split
+	(*OutcomeAck)(nil),          // 23: millrace.v1.OutcomeAck
+	(*Revoke)(nil),              // 24: millrace.v1.Revoke
+	(*Send)(nil),                // 25: millrace.v1.Send
+	(*UploadRequest)(nil),       // 26: millrace.v1.UploadRequest
+	(*UploadResponse)(nil),      // 27: millrace.v1.UploadResponse
+	nil,                         // 28: millrace.v1.Attach.LabelsEntry
+	nil,                         // 29: millrace.v1.Counters.CustomEntry
+	(*durationpb.Duration)(nil), // 30: google.protobuf.Duration
+	(*Plan)(nil),                // 31: millrace.v1.Plan
+	(OutputKind)(0),             // 32: millrace.v1.OutputKind
+	(*JobSpec)(nil),             // 33: millrace.v1.JobSpec
+	(*StagePlan)(nil),           // 34: millrace.v1.StagePlan
+	(*Fragment)(nil),            // 35: millrace.v1.Fragment
 }
 var file_millrace_v1_session_proto_depIdxs = []int32{
-	3,  // 0: millrace.v1.SessionRequest.attach:type_name -> millrace.v1.Attach
-	6,  // 1: millrace.v1.SessionRequest.credit:type_name -> millrace.v1.Credit
-	9,  // 2: millrace.v1.SessionRequest.outcomes:type_name -> millrace.v1.Outcome
-	7,  // 3: millrace.v1.SessionRequest.heartbeat:type_name -> millrace.v1.Heartbeat
-	25, // 4: millrace.v1.Attach.labels:type_name -> millrace.v1.Attach.LabelsEntry
-	5,  // 5: millrace.v1.Attach.leases:type_name -> millrace.v1.HeldLease
-	9,  // 6: millrace.v1.Attach.outcomes:type_name -> millrace.v1.Outcome
-	14, // 7: millrace.v1.Attach.outputs:type_name -> millrace.v1.OutputRef
-	4,  // 8: millrace.v1.HeldLease.fence:type_name -> millrace.v1.Fence
-	18, // 9: millrace.v1.HeldLease.lease:type_name -> millrace.v1.Lease
-	8,  // 10: millrace.v1.Heartbeat.progress:type_name -> millrace.v1.Progress
-	4,  // 11: millrace.v1.Progress.fence:type_name -> millrace.v1.Fence
-	4,  // 12: millrace.v1.Outcome.fence:type_name -> millrace.v1.Fence
-	0,  // 13: millrace.v1.Outcome.class:type_name -> millrace.v1.OutcomeClass
-	14, // 14: millrace.v1.Outcome.output:type_name -> millrace.v1.OutputRef
-	13, // 15: millrace.v1.Outcome.counters:type_name -> millrace.v1.Counters
-	11, // 16: millrace.v1.Outcome.failure:type_name -> millrace.v1.Failure
-	27, // 17: millrace.v1.Outcome.elapsed:type_name -> google.protobuf.Duration
-	28, // 18: millrace.v1.Outcome.plan:type_name -> millrace.v1.Plan
-	18, // 19: millrace.v1.Outcome.granted:type_name -> millrace.v1.Lease
-	10, // 20: millrace.v1.Outcome.missing:type_name -> millrace.v1.MissingOutput
-	12, // 21: millrace.v1.Failure.bad_records:type_name -> millrace.v1.BadRecord
-	26, // 22: millrace.v1.Counters.custom:type_name -> millrace.v1.Counters.CustomEntry
-	29, // 23: millrace.v1.OutputRef.kind:type_name -> millrace.v1.OutputKind
-	16, // 24: millrace.v1.SessionResponse.attached:type_name -> millrace.v1.Attached
-	17, // 25: millrace.v1.SessionResponse.jobs:type_name -> millrace.v1.JobContext
-	18, // 26: millrace.v1.SessionResponse.grants:type_name -> millrace.v1.Lease
-	20, // 27: millrace.v1.SessionResponse.acks:type_name -> millrace.v1.OutcomeAck
-	21, // 28: millrace.v1.SessionResponse.revokes:type_name -> millrace.v1.Revoke
-	22, // 29: millrace.v1.SessionResponse.sends:type_name -> millrace.v1.Send
-	27, // 30: millrace.v1.SessionResponse.drain_within:type_name -> google.protobuf.Duration
-	27, // 31: millrace.v1.Attached.lease:type_name -> google.protobuf.Duration
-	27, // 32: millrace.v1.Attached.heartbeat:type_name -> google.protobuf.Duration
-	4,  // 33: millrace.v1.Attached.keep:type_name -> millrace.v1.Fence
-	4,  // 34: millrace.v1.Attached.drop:type_name -> millrace.v1.Fence
-	30, // 35: millrace.v1.JobContext.spec:type_name -> millrace.v1.JobSpec
-	31, // 36: millrace.v1.JobContext.stage:type_name -> millrace.v1.StagePlan
-	28, // 37: millrace.v1.JobContext.plan:type_name -> millrace.v1.Plan
-	4,  // 38: millrace.v1.Lease.fence:type_name -> millrace.v1.Fence
-	1,  // 39: millrace.v1.Lease.kind:type_name -> millrace.v1.LeaseKind
-	19, // 40: millrace.v1.Lease.splits:type_name -> millrace.v1.Split
-	14, // 41: millrace.v1.Lease.inputs:type_name -> millrace.v1.OutputRef
-	27, // 42: millrace.v1.Lease.timeout:type_name -> google.protobuf.Duration
-	32, // 43: millrace.v1.Split.source:type_name -> millrace.v1.Fragment
-	4,  // 44: millrace.v1.OutcomeAck.fence:type_name -> millrace.v1.Fence
-	4,  // 45: millrace.v1.Revoke.fence:type_name -> millrace.v1.Fence
-	14, // 46: millrace.v1.Send.output:type_name -> millrace.v1.OutputRef
-	11, // 47: millrace.v1.UploadRequest.failure:type_name -> millrace.v1.Failure
-	2,  // 48: millrace.v1.WorkerService.Session:input_type -> millrace.v1.SessionRequest
-	23, // 49: millrace.v1.WorkerService.Upload:input_type -> millrace.v1.UploadRequest
-	15, // 50: millrace.v1.WorkerService.Session:output_type -> millrace.v1.SessionResponse
-	24, // 51: millrace.v1.WorkerService.Upload:output_type -> millrace.v1.UploadResponse
-	50, // [50:52] is the sub-list for method output_type
-	48, // [48:50] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	4,  // 0: millrace.v1.SessionRequest.attach:type_name -> millrace.v1.Attach
+	7,  // 1: millrace.v1.SessionRequest.credit:type_name -> millrace.v1.Credit
+	10, // 2: millrace.v1.SessionRequest.outcomes:type_name -> millrace.v1.Outcome
+	8,  // 3: millrace.v1.SessionRequest.heartbeat:type_name -> millrace.v1.Heartbeat
+	13, // 4: millrace.v1.SessionRequest.sinks:type_name -> millrace.v1.SinkSight
+	28, // 5: millrace.v1.Attach.labels:type_name -> millrace.v1.Attach.LabelsEntry
+	6,  // 6: millrace.v1.Attach.leases:type_name -> millrace.v1.HeldLease
+	10, // 7: millrace.v1.Attach.outcomes:type_name -> millrace.v1.Outcome
+	17, // 8: millrace.v1.Attach.outputs:type_name -> millrace.v1.OutputRef
+	5,  // 9: millrace.v1.HeldLease.fence:type_name -> millrace.v1.Fence
+	21, // 10: millrace.v1.HeldLease.lease:type_name -> millrace.v1.Lease
+	9,  // 11: millrace.v1.Heartbeat.progress:type_name -> millrace.v1.Progress
+	5,  // 12: millrace.v1.Progress.fence:type_name -> millrace.v1.Fence
+	5,  // 13: millrace.v1.Outcome.fence:type_name -> millrace.v1.Fence
+	1,  // 14: millrace.v1.Outcome.class:type_name -> millrace.v1.OutcomeClass
+	17, // 15: millrace.v1.Outcome.output:type_name -> millrace.v1.OutputRef
+	16, // 16: millrace.v1.Outcome.counters:type_name -> millrace.v1.Counters
+	14, // 17: millrace.v1.Outcome.failure:type_name -> millrace.v1.Failure
+	30, // 18: millrace.v1.Outcome.elapsed:type_name -> google.protobuf.Duration
+	31, // 19: millrace.v1.Outcome.plan:type_name -> millrace.v1.Plan
+	21, // 20: millrace.v1.Outcome.granted:type_name -> millrace.v1.Lease
+	11, // 21: millrace.v1.Outcome.missing:type_name -> millrace.v1.MissingOutput
+	0,  // 22: millrace.v1.SinkSight.view:type_name -> millrace.v1.SinkView
+	15, // 23: millrace.v1.Failure.bad_records:type_name -> millrace.v1.BadRecord
+	29, // 24: millrace.v1.Counters.custom:type_name -> millrace.v1.Counters.CustomEntry
+	32, // 25: millrace.v1.OutputRef.kind:type_name -> millrace.v1.OutputKind
+	19, // 26: millrace.v1.SessionResponse.attached:type_name -> millrace.v1.Attached
+	20, // 27: millrace.v1.SessionResponse.jobs:type_name -> millrace.v1.JobContext
+	21, // 28: millrace.v1.SessionResponse.grants:type_name -> millrace.v1.Lease
+	23, // 29: millrace.v1.SessionResponse.acks:type_name -> millrace.v1.OutcomeAck
+	24, // 30: millrace.v1.SessionResponse.revokes:type_name -> millrace.v1.Revoke
+	25, // 31: millrace.v1.SessionResponse.sends:type_name -> millrace.v1.Send
+	30, // 32: millrace.v1.SessionResponse.drain_within:type_name -> google.protobuf.Duration
+	12, // 33: millrace.v1.SessionResponse.check_sinks:type_name -> millrace.v1.SinkCheck
+	30, // 34: millrace.v1.Attached.lease:type_name -> google.protobuf.Duration
+	30, // 35: millrace.v1.Attached.heartbeat:type_name -> google.protobuf.Duration
+	5,  // 36: millrace.v1.Attached.keep:type_name -> millrace.v1.Fence
+	5,  // 37: millrace.v1.Attached.drop:type_name -> millrace.v1.Fence
+	33, // 38: millrace.v1.JobContext.spec:type_name -> millrace.v1.JobSpec
+	34, // 39: millrace.v1.JobContext.stage:type_name -> millrace.v1.StagePlan
+	31, // 40: millrace.v1.JobContext.plan:type_name -> millrace.v1.Plan
+	5,  // 41: millrace.v1.Lease.fence:type_name -> millrace.v1.Fence
+	2,  // 42: millrace.v1.Lease.kind:type_name -> millrace.v1.LeaseKind
+	22, // 43: millrace.v1.Lease.splits:type_name -> millrace.v1.Split
+	17, // 44: millrace.v1.Lease.inputs:type_name -> millrace.v1.OutputRef
+	30, // 45: millrace.v1.Lease.timeout:type_name -> google.protobuf.Duration
+	35, // 46: millrace.v1.Split.source:type_name -> millrace.v1.Fragment
+	5,  // 47: millrace.v1.OutcomeAck.fence:type_name -> millrace.v1.Fence
+	5,  // 48: millrace.v1.Revoke.fence:type_name -> millrace.v1.Fence
+	17, // 49: millrace.v1.Send.output:type_name -> millrace.v1.OutputRef
+	14, // 50: millrace.v1.UploadRequest.failure:type_name -> millrace.v1.Failure
+	3,  // 51: millrace.v1.WorkerService.Session:input_type -> millrace.v1.SessionRequest
+	26, // 52: millrace.v1.WorkerService.Upload:input_type -> millrace.v1.UploadRequest
+	18, // 53: millrace.v1.WorkerService.Session:output_type -> millrace.v1.SessionResponse
+	27, // 54: millrace.v1.WorkerService.Upload:output_type -> millrace.v1.UploadResponse
+	53, // [53:55] is the sub-list for method output_type
+	51, // [51:53] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_session_proto_init() }
@@ -2489,8 +2714,8 @@ func file_millrace_v1_session_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_millrace_v1_session_proto_rawDesc), len(file_millrace_v1_session_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   25,
+			NumEnums:      3,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

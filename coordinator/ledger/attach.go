@@ -38,6 +38,7 @@ func (l *Ledger) workerAttached(e *WorkerAttached) {
 		}
 	}
 	l.changeWorker(w)
+	l.checkSinks(w)
 	l.audit(w, e)
 	l.orderDrain(w)
 	l.offerMerges(w)

@@ -53,13 +53,18 @@ func (l *Ledger) elsewhere(r *run, k *work, not []WorkerID) bool {
 			able += c.able
 		}
 	}
-	if able > len(not) {
+	if able > len(not)+len(k.bars) {
 		return true
 	}
 	counted := make(map[WorkerID]bool, len(not)) // some are named twice
 	for _, id := range not {
 		if w := l.workers[id]; !counted[id] && w != nil && w.able() && l.allows(r, k, w.class) {
 			counted[id] = true
+			able--
+		}
+	}
+	for id := range k.bars {
+		if w := l.workers[id]; !counted[id] && w != nil && k.bar(w) != nil && w.able() && l.allows(r, k, w.class) {
 			able--
 		}
 	}
@@ -74,7 +79,7 @@ func (l *Ledger) idleElsewhere(r *run, k *work, not []WorkerID) bool {
 			continue
 		}
 		for w := range c.hungry[idle].all() {
-			if !slices.Contains(not, w.id) {
+			if !slices.Contains(not, w.id) && k.bar(w) == nil {
 				return true
 			}
 		}

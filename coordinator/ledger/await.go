@@ -33,23 +33,11 @@ func (l *Ledger) patience(w *worker) Time { return w.unableAt.Add(l.cfg.WorkerGo
 // await has a batch whose input was not found wait for the workers that can run
 // it, are expected back and were not asked. It says whether there are any.
 func (l *Ledger) await(b *batch, asked []WorkerID) bool {
-	b.awaits = nil
-	until := l.now
-	for id, w := range l.workers { // sorted below
-		if slices.Contains(asked, id) || !l.returning(w) || !l.allows(b.run, b.work, w.class) {
-			continue
-		}
-		b.awaits = append(b.awaits, w)
-		if w.attached {
-			until = max(until, l.patience(w))
-		} else {
-			until = max(until, w.goneAt)
-		}
-	}
-	if b.awaits == nil {
+	some, until := l.expected(b.work, asked)
+	b.awaits = some
+	if some == nil {
 		return false
 	}
-	slices.SortFunc(b.awaits, func(x, y *worker) int { return strings.Compare(string(x.id), string(y.id)) })
 	l.timers.push(timer{at: until, kind: dueRetry, batch: b})
 	return true
 }
@@ -57,7 +45,7 @@ func (l *Ledger) await(b *batch, asked []WorkerID) bool {
 // awaited returns the workers for which a batch waits.
 func (l *Ledger) awaited(b *batch, asked []WorkerID) (waits []*worker) {
 	for _, w := range b.awaits {
-		if l.returning(w) && !slices.Contains(asked, w.id) {
+		if l.workers[w.id] == w && l.expectedUntil(b.work, w) > l.now && !slices.Contains(asked, w.id) {
 			waits = append(waits, w)
 		}
 	}
@@ -79,10 +67,7 @@ func (l *Ledger) explainAwaited(k *work, at Time) (waits []Wait) {
 			continue
 		}
 		for _, w := range l.awaited(b, f.gone) {
-			until := w.goneAt
-			if w.attached {
-				until = l.patience(w)
-			}
+			until := l.expectedUntil(k, w)
 			waits = append(waits, Wait{Kind: WaitReturn, Name: string(w.id), Until: until, For: max(until.Sub(at), 0)})
 		}
 		return waits[:min(len(waits), maxNamed)] // of the first that waits

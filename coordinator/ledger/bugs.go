@@ -70,6 +70,13 @@ const (
 	// BugImpatient takes an input to be gone when nobody finds it who takes
 	// leases right now.
 	BugImpatient
+	// BugForgetBar grants batches of a stage to workers that can't run it.
+	BugForgetBar
+	// BugBlindWriter has workers write that have not said whether they see the
+	// output folder.
+	BugBlindWriter
+	// BugLaxMarker lets a job go on of which a worker has another output folder.
+	BugLaxMarker
 	// BugHastyLost takes an output to be lost at the first report that it is
 	// out of reach.
 	BugHastyLost

@@ -159,6 +159,11 @@ func (l *Ledger) allSlots(r *run, k *work) int {
 				k.slots += c.slots
 			}
 		}
+		for id := range k.bars {
+			if w := l.workers[id]; w != nil && k.bar(w) != nil && w.able() && l.allows(r, k, w.class) {
+				k.slots -= w.slots
+			}
+		}
 	}
 	return k.slots
 }

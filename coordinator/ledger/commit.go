@@ -72,7 +72,9 @@ func (l *Ledger) followPlanned(f *JobPlanned, took bool) {
 	if r == nil {
 		return
 	}
+	var by *worker
 	if b := r.reported(f.Fence, batchReported); b != nil {
+		by = b.worker
 		l.answerOutcome(b, took)
 		l.drop(b)
 	}
@@ -83,6 +85,7 @@ func (l *Ledger) followPlanned(f *JobPlanned, took bool) {
 	l.dissolveAll(r, &r.planning, 0, 1, "the job is planned")
 	r.planning.pending.remove(0, 1)
 	r.layStages(l)
+	l.checkSink(r, by)
 	l.moveOn(r)
 }
 

@@ -73,6 +73,9 @@ type Config struct {
 	// QuarantineMin and QuarantineMax bound how long it is paused before it is
 	// tried with one batch; the time doubles with every trial that fails.
 	QuarantineMin, QuarantineMax time.Duration
+	// SinkWait is how long nothing is written because workers have not said
+	// whether they see the output folder.
+	SinkWait time.Duration
 	// DeadGone is how long a worker may be away that is dead by both witnesses,
 	// before its outputs count as lost.
 	DeadGone time.Duration
@@ -116,8 +119,8 @@ func DefaultConfig() Config {
 		MergeFanIn: 64, MergeInputBytes: 32 << 20, MergeEvery: 16,
 		ResultWindow: 8, UnreadBytes: 1 << 30,
 		KeepFor: time.Hour, QuarantineAfter: 3, QuarantineMin: time.Second, QuarantineMax: time.Minute,
-		DeadGone: 3 * time.Second,
-		MaxJobs:  10_000, KeepJobs: 1_000, KeepBytes: 1 << 30, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
+		DeadGone: 3 * time.Second, SinkWait: 5 * time.Second,
+		MaxJobs: 10_000, KeepJobs: 1_000, KeepBytes: 1 << 30, MaxWorkers: 10_000, MaxSlots: 4_096, MaxCredit: 1 << 18, MaxLost: 3,
 	}
 }
 
@@ -160,6 +163,7 @@ func (c Config) Check() error {
 	check(c.QuarantineAfter > 0, "QuarantineAfter is %d: it must be positive", c.QuarantineAfter)
 	check(c.QuarantineMin > 0 && c.QuarantineMin <= c.QuarantineMax,
 		"QuarantineMin is %v: it must be positive, and at most QuarantineMax (%v)", c.QuarantineMin, c.QuarantineMax)
+	check(c.SinkWait > 0, "SinkWait is %v: it must be positive", c.SinkWait)
 	check(c.DeadGone > 0 && c.DeadGone <= c.WorkerGone,
 		"DeadGone is %v: it must be positive, and at most WorkerGone (%v)", c.DeadGone, c.WorkerGone)
 	check(c.MaxJobs > 0 && c.KeepJobs >= 0, "MaxJobs, KeepJobs are %d, %d: they must be positive", c.MaxJobs, c.KeepJobs)

@@ -16,6 +16,8 @@ type Wait struct {
 	Name string
 	// Bytes are those that are in the way.
 	Bytes int64
+	// Why is what a worker has said.
+	Why string
 	// Until is when it ends, where that is known.
 	Until Time
 	// For is how long that is from now.
@@ -52,6 +54,8 @@ const (
 	WaitRest                        // a lone batch waits for a worker to be idle
 	WaitBlind                       // N of M workers do not find its input
 	WaitReturn                      // for the worker named to come back: its input was not found by others
+	WaitFolders                     // N of M workers have not said whether they see the output folder
+	WaitUnable                      // the worker named can't run any of it
 	WaitUnreached                   // N of M workers do not reach an output that it reads
 	WaitFull                        // N of M workers have no room for its output
 	WaitRoom                        // N batches wait for room for their outputs
@@ -107,6 +111,10 @@ func (x Wait) String() string {
 		return x.workers("does not find its input, and leaves", "do not find its input, and leave") + " it to others"
 	case WaitReturn:
 		return fmt.Sprintf("nobody who was asked finds its input: the worker `%s` was not asked, and is waited for up to %v", x.Name, shown(x.For))
+	case WaitFolders:
+		return "nothing is written before the workers have said whether they see the output folder"
+	case WaitUnable:
+		return fmt.Sprintf("the worker `%s` gets nothing of it: %s", x.Name, x.Why)
 	case WaitUnreached:
 		return x.workers("does not reach an output that it reads, and leaves", "do not reach an output that it reads, and leave") + " it to others"
 	case WaitFull:
@@ -185,6 +193,7 @@ func (l *Ledger) Explain(id JobID, at Time) []Wait {
 	waits = l.explainStage(r, k, at)
 	if r.grantable(k) {
 		waits = append(waits, l.explainWorkers(r, k)...)
+		waits = append(waits, l.explainBars(k)...)
 		waits = append(waits, l.explainAwaited(k, at)...)
 	}
 	if n := r.job.rerun; n > 0 && len(waits) > 0 {
@@ -218,6 +227,9 @@ func (l *Ledger) explainJob(r *run, at Time) (waits []Wait) {
 func (l *Ledger) explainStage(r *run, k *work, at Time) (waits []Wait) {
 	if due := r.job.submitted.Add(r.job.settings.Delay); k.index == 0 && at < due {
 		waits = append(waits, Wait{Kind: WaitDelay, Until: due, For: due.Sub(at)})
+	}
+	if r.sinkBy != 0 && k == r.writes() {
+		waits = append(waits, Wait{Kind: WaitFolders})
 	}
 	if k.index > 0 && r.merging > 0 {
 		waits = append(waits, Wait{Kind: WaitMerges, N: r.merging})
@@ -314,6 +326,9 @@ func (l *Ledger) excuse(r *run, k *work, w *worker) (WaitKind, bool) {
 			return WaitSilent, true
 		}
 		return WaitSuspected, true
+	}
+	if k.bar(w) != nil {
+		return 0, false // it is named
 	}
 	switch _, from, to := l.pick(r, k, w); {
 	case w.hungry.in == nil || w.keeps():

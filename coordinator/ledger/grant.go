@@ -206,6 +206,9 @@ func (l *Ledger) unreserve(r *run) {
 // pick returns the earliest range that a job has for a worker: of a batch that
 // was leased before, or to be cut. It is empty when there is none for it.
 func (l *Ledger) pick(r *run, k *work, w *worker) (*batch, Position, Position) {
+	if l.barred(k, w) {
+		return nil, 0, 0
+	}
 	last := r.lastStart(k)
 	from, end, cut := k.pending.first()
 	cut = cut && from <= last && r.cramped == 0
@@ -342,7 +345,7 @@ func (l *Ledger) steal(w *worker) {
 	}
 	for victim := range w.class.over.all() {
 		b := victim.leases.tail.val
-		if b.started || b.asked || b.thief != nil || b.kind == LeaseMerge || b.alone || l.held(b.run) {
+		if b.started || b.asked || b.thief != nil || b.kind == LeaseMerge || b.alone || l.held(b.run) || l.barred(b.work, w) {
 			continue
 		}
 		if ripe := b.granted.Add(l.cfg.StealAfter); ripe > l.now {

@@ -29,6 +29,7 @@ type Ledger struct {
 	users    map[string]*user // who have jobs
 	offers   []*worker        // to be asked at the end of the step
 	looking  bool             // work has come up that idle workers must be asked about
+	checking []*run           // workers are being asked about their output folders
 	pleas    []*run           // they have come up in this step, and have no lease
 	refused  list[*batch]     // some worker had no room for what they make
 	passed   bool             // one has left a batch to another one that is idle
@@ -122,6 +123,8 @@ func (l *Ledger) take(e Event) {
 		l.creditGranted(e)
 	case OutcomeReported:
 		l.outcomeReported(&e)
+	case SinkChecked:
+		l.sinkChecked(e)
 	case WorkerDraining:
 		l.workerDraining(e)
 	case OutputLost:

@@ -28,6 +28,13 @@ func (l *Ledger) finish(w *worker, b *batch, o *Outcome) {
 		l.release(b)
 	case OutcomeMissing:
 		l.outputsMissing(b, o)
+	case OutcomeUnable:
+		if b.kind == LeaseMerge { // it runs no program and writes no file
+			b.owed = true
+			l.fail(b, OutcomeRetryable, o.Failure)
+			break
+		}
+		l.cannot(w, b, o)
 	case OutcomeNoRoom:
 		l.noRoom(w, b, o)
 	case OutcomeDone, OutcomeDoneWithSkips:

@@ -250,6 +250,7 @@ const (
 	OutcomeCancelled                         // ended by a revoke; spends nothing
 	OutcomeMissing                           // an output that it reads could not be had; spends nothing
 	OutcomeNoRoom                            // other jobs fill the worker's spool; spends nothing while another has room, or may get some
+	OutcomeUnable                            // the worker can run no batch of the stage; spends nothing
 	OutcomeExpired                           // the worker fell silent; only the ledger says so
 )
 
@@ -262,6 +263,8 @@ type Outcome struct {
 	Counters Counters
 	// Failure is what went wrong, for others; kept as it is.
 	Failure []byte
+	// Reason is what Failure says, for people, in class OutcomeUnable.
+	Reason string
 	// Elapsed is how long the processor ran.
 	Elapsed time.Duration
 	// Missing are inputs that could not be had, in class OutcomeMissing.

@@ -53,7 +53,7 @@ func (l *Ledger) roomier(b *batch) *worker {
 	}
 	var best *worker
 	for _, w := range l.workers { // in any order: the least is the same
-		if w.able() && !slices.Contains(not, w.id) && l.allows(b.run, b.work, w.class) && (best == nil || w.busierThan(best) < 0) {
+		if w.able() && !slices.Contains(not, w.id) && l.allows(b.run, b.work, w.class) && b.work.bar(w) == nil && (best == nil || w.busierThan(best) < 0) {
 			best = w
 		}
 	}

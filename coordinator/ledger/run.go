@@ -45,6 +45,8 @@ type run struct {
 	remaking    bool     // lost parts of a kept result were proposed to be made again
 	missed      int64    // how often outputs could not be had
 	refiled     int      // how often all files of the sink were made again
+	sinkBy      Time     // until when all are to have said whether they see the output folder; 0 when that is over
+	planner     *worker  // has made the plan, if that is known
 }
 
 // band is all jobs of one priority.
@@ -69,6 +71,12 @@ type work struct {
 	fleet    uint64          // of which slots is
 	cuts     int             // how many late cuts were made
 	plan     *Stage          // nil for planning and commits
+
+	bars      map[WorkerID]*bar   // workers that get nothing of it
+	sees      map[WorkerID]uint64 // those that see the output folder, and their incarnations
+	hope      bool                // somebody may be able to run it
+	hopeAt    uint64              // the step in which that was found
+	hopeUntil Time                // when it is looked at again
 
 	doneBy, otherBy WorkerID // who has done a batch of it last, and who before that
 	doneAt, otherAt Time
@@ -266,6 +274,9 @@ func (l *Ledger) servable(r *run) bool {
 		return false
 	}
 	if k.index == 0 && l.now < r.job.submitted.Add(r.job.settings.Delay) {
+		return false
+	}
+	if r.sinkBy != 0 && k == r.writes() {
 		return false
 	}
 	return k.index <= 0 || r.merging == 0 // outputs can't become fewer

@@ -97,7 +97,9 @@ func (l *Ledger) expire() {
 		case dueRetry:
 			l.retryDue(t.batch)
 		case dueJob:
+			l.settleSink(t.run)
 			l.touch(t.run)
+			l.looking = true // who is barred may be asked once more
 			l.unblock(t.run)
 		case dueDeadline:
 			l.deadlineDue(t.run)

@@ -92,6 +92,8 @@ type JobView struct {
 	// empty if they could, or nobody asked; RemakeFailure is a worker's.
 	Remake        string
 	RemakeFailure []byte
+	// Barred are the workers that get nothing of the stage that the job is at.
+	Barred []Barred
 	// Expires is when an ended job is forgotten; 0 before it has ended.
 	Expires Time
 }
@@ -133,6 +135,9 @@ func (l *Ledger) view(j *job, at Time) JobView {
 		v.ResultBytes = j.stages[j.last()].bytes
 	}
 	if r := l.runs[j.id]; r != nil {
+		if k := r.current(); k != nil {
+			v.Barred = l.barsOf(k)
+		}
 		v.Stats.BatchesRunning = int64(r.leases - r.mergeLeases)
 	}
 	return v

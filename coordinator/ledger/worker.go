@@ -203,16 +203,19 @@ func (l *Ledger) goneDue(w *worker, at Time) {
 	}
 	l.spareIDs = append(l.spareIDs, w.index)
 	for _, r := range l.runs {
-		r.forget(w.index)
+		r.forget(w)
 	}
 }
 
-// forget forgets the speed of a worker.
-func (r *run) forget(index int) {
+// forget forgets the speed of a worker, and what it can't run.
+func (r *run) forget(w *worker) {
 	for i := range r.stages {
-		if s := r.stages[i].speeds; index < len(s) {
-			s[index] = 0
+		k := &r.stages[i]
+		if w.index < len(k.speeds) {
+			k.speeds[w.index] = 0
 		}
+		delete(k.bars, w.id)
+		delete(k.sees, w.id)
 	}
 }
 
@@ -288,6 +291,7 @@ func (l *Ledger) detach(w *worker) {
 	w.credit, w.room = 0, 0
 	l.changeWorker(w)
 	l.standDown(w)
+	l.settleSinks()
 }
 
 func (l *Ledger) heartbeat(e Heartbeat) {

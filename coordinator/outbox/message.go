@@ -8,7 +8,7 @@ func count(m *pb.SessionResponse) int {
 		return 0
 	}
 	n := len(m.Jobs) + len(m.Grants) + len(m.Acks) + len(m.Revokes) +
-		len(m.DropOutputs) + len(m.Sends) + len(m.EndedJobs)
+		len(m.DropOutputs) + len(m.Sends) + len(m.EndedJobs) + len(m.CheckSinks)
 	if m.Attached != nil || m.Heartbeat != 0 || m.Drain || m.Leave {
 		n++
 	}
@@ -34,6 +34,7 @@ func join(m, later *pb.SessionResponse) *pb.SessionResponse {
 	m.Acks = append(m.Acks, later.Acks...)
 	m.Revokes = append(m.Revokes, later.Revokes...)
 	m.DropOutputs = append(m.DropOutputs, later.DropOutputs...)
+	m.CheckSinks = append(m.CheckSinks, later.CheckSinks...)
 	m.Sends = append(m.Sends, later.Sends...)
 	m.EndedJobs = append(m.EndedJobs, later.EndedJobs...)
 	return m
@@ -48,7 +49,7 @@ const (
 )
 
 // split takes about so many bytes off the front of a message. A context goes
-// no later than the grants that were put with it, a revocation no earlier than
+// no later than the grants and checks that were put with it, a revocation no earlier than
 // its grant, and the end of a job goes last.
 func split(m *pb.SessionResponse, room int) (first, rest *pb.SessionResponse) {
 	if m == nil {
@@ -60,6 +61,7 @@ func split(m *pb.SessionResponse, room int) (first, rest *pb.SessionResponse) {
 	first.Acks, m.Acks = cut(&c, m.Acks, ackSize)
 	first.Jobs, m.Jobs = cut(&c, m.Jobs, contextSize)
 	first.Grants, m.Grants = cut(&c, m.Grants, leaseSize)
+	first.CheckSinks, m.CheckSinks = cut(&c, m.CheckSinks, checkSize)
 	first.Revokes, m.Revokes = cut(&c, m.Revokes, revokeSize)
 	first.Sends, m.Sends = cut(&c, m.Sends, sendSize)
 	first.DropOutputs, m.DropOutputs = cut(&c, m.DropOutputs, nameSize)
@@ -109,6 +111,8 @@ func leaseSize(l *pb.Lease) int {
 }
 
 func revokeSize(r *pb.Revoke) int { return fixedBytes + len(r.Reason) }
+
+func checkSize(*pb.SinkCheck) int { return fixedBytes }
 
 func sendSize(*pb.Send) int { return fixedBytes + outputBytes }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/millrace/millrace/coordinator/ledger"
 )
 
+// maxBarred is how many workers are named that can't run a job.
+const maxBarred = 5
+
 // maxSkipped is how many skipped records a job shows.
 const maxSkipped = 20
 
@@ -128,6 +131,9 @@ func notes(v ledger.JobView) []string {
 	var said []string
 	if v.Plan != nil {
 		said = Shared(v.Plan.Payload).GetNotes()
+	}
+	for _, b := range v.Barred[:min(len(v.Barred), maxBarred)] {
+		said = append(said, fmt.Sprintf("worker %s gets nothing of it: %s", b.Worker, b.Reason))
 	}
 	if v.State == ledger.StateCancelled && v.Reason != "" {
 		said = append(said, "cancelled: "+v.Reason)

@@ -74,12 +74,25 @@ func Said(worker ledger.WorkerID, session ledger.SessionID, r *pb.SessionRequest
 	for _, o := range r.GetOutcomes() {
 		events = append(events, ledger.OutcomeReported{Worker: worker, Session: session, Outcome: Outcome(o)})
 	}
+	for _, s := range r.GetSinks() {
+		events = append(events, ledger.SinkChecked{
+			Worker: worker, Session: session, Job: ledger.JobID(s.GetJob()), View: sinkView(s.GetView()), Reason: api.Clip(s.GetReason(), maxReason),
+		})
+	}
 	if c := r.GetCredit(); c != nil {
 		events = append(events, ledger.CreditGranted{
 			Worker: worker, Session: session, Batches: min(c.GetBatches(), maxCredit), Bytes: max(c.GetBytes(), 0),
 		})
 	}
 	return events
+}
+
+// sinkView is a view that the contract knows; any other is none.
+func sinkView(v pb.SinkView) ledger.SinkView {
+	if pb.SinkView_name[int32(v)] == "" {
+		return ledger.SinkUnknown
+	}
+	return ledger.SinkView(v)
 }
 
 func progress(list []*pb.Progress) []ledger.Progress {
@@ -114,6 +127,9 @@ func Outcome(o *pb.Outcome) ledger.Outcome {
 	if f := o.GetFailure(); f != nil {
 		out.Failure = marshal(api.ClipFailure(f))
 	}
+	if out.Class == ledger.OutcomeUnable {
+		out.Reason = api.Clip(o.GetFailure().GetMessage(), maxReason)
+	}
 	if o.GetPlan() == nil || out.Class != ledger.OutcomeDone {
 		return out
 	}
@@ -147,12 +163,15 @@ func missing(o *pb.Outcome) []ledger.Missing {
 const (
 	maxMissing       = 1_000
 	maxMissingReason = 500
+
+	// maxReason bounds why a worker can't run a stage, in bytes.
+	maxReason = 500
 )
 
 // class is a class that the contract knows. One that it does not is a failure
 // by a newer worker, which another may do better.
 func class(c pb.OutcomeClass) ledger.OutcomeClass {
-	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_NO_ROOM {
+	if c <= pb.OutcomeClass_OUTCOME_CLASS_UNSPECIFIED || c > pb.OutcomeClass_OUTCOME_CLASS_UNABLE {
 		return ledger.OutcomeRetryable
 	}
 	return ledger.OutcomeClass(c)

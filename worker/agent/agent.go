@@ -130,6 +130,7 @@ type Agent struct {
 	running  []*running
 	slots    chan *running // to the goroutines that run attempts
 	ending   map[uint64]bool
+	looking  map[uint64]bool // jobs at whose output folder it looks
 }
 
 // event is something for the agent's goroutine: an event of the machine's, a
@@ -140,6 +141,7 @@ type event struct {
 	ended    *running // for session.Finished
 	session  session.Number
 	response *pb.SessionResponse
+	sight    *pb.SinkSight // of an output folder
 	stop     bool
 }
 
@@ -193,7 +195,7 @@ func New(config Config) (*Agent, error) {
 		started: time.Now(),
 		inbox:   make(chan event, inboxSize), over: make(chan struct{}), spool: spool,
 		contexts: map[string]*pb.JobContext{},
-		slots:    make(chan *running, config.Slots), ending: map[uint64]bool{},
+		slots:    make(chan *running, config.Slots), ending: map[uint64]bool{}, looking: map[uint64]bool{},
 	}
 	a.engine = sql.NewEngine(sql.Options{TempDir: spool.Dir(), MaxTempBytes: config.SpoolBytes})
 	if config.WarmSQL {
@@ -283,6 +285,10 @@ func (a *Agent) handle(ctx context.Context, e event) {
 	input := e.machine
 	if e.stop {
 		a.leave = true
+		return
+	}
+	if e.sight != nil {
+		a.tellSight(e.sight)
 		return
 	}
 	if e.response != nil {

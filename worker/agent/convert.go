@@ -11,7 +11,7 @@ import (
 // This file alone converts between the contract and the session machine.
 
 // learn takes from a response what is not the machine's business: the contexts
-// of jobs, and outputs to upload.
+// of jobs, outputs to upload, and folders to look at.
 func (a *Agent) learn(ctx context.Context, response *pb.SessionResponse) {
 	for _, job := range response.GetJobs() {
 		a.contexts[job.GetDigest()] = job
@@ -19,6 +19,9 @@ func (a *Agent) learn(ctx context.Context, response *pb.SessionResponse) {
 	for _, send := range response.GetSends() {
 		a.workers.Add(1)
 		go a.upload(ctx, send)
+	}
+	for _, check := range response.GetCheckSinks() {
+		a.look(check)
 	}
 }
 

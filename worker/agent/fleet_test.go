@@ -56,7 +56,7 @@ func TestProgramsThatAreNotAllowed(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	b.says <- work(1, "touch", trace)
 	refused := hear(t, b, outcome)
-	if refused.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE || !strings.Contains(refused.GetFailure().GetMessage(), `"touch"`) {
+	if refused.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_UNABLE || !strings.Contains(refused.GetFailure().GetMessage(), `"touch"`) {
 		t.Errorf("the outcome is %v", refused)
 	}
 	if _, err := os.Stat(trace); err == nil {

@@ -38,6 +38,7 @@ type link struct {
 	pending bool     // message holds something
 	jobs    []uint64 // for the attach in message
 	beat    *pb.Heartbeat
+	sights  []*pb.SinkSight // answers to what was asked of output folders
 	writing bool
 	spare   []session.Outcome // room for those of a message
 }
@@ -179,16 +180,18 @@ func (a *Agent) write(ctx context.Context, l *link) error {
 // the agent's goroutine adds, and it looks again when it has.
 func (a *Agent) writeOnce(l *link) error {
 	l.mu.Lock()
-	if l.writing || !l.pending && l.beat == nil {
+	if l.writing || !l.pending && l.beat == nil && l.sights == nil {
 		l.mu.Unlock()
 		return nil
 	}
-	message, beat, jobs, to := l.message, l.beat, l.jobs, l.stream
-	l.message, l.beat, l.jobs, l.pending = session.Message{Outcomes: l.spare}, nil, nil, false
+	message, beat, jobs, sights, to := l.message, l.beat, l.jobs, l.sights, l.stream
+	l.message, l.beat, l.jobs, l.sights, l.pending = session.Message{Outcomes: l.spare}, nil, nil, nil, false
 	l.writing, l.spare = true, nil
 	l.mu.Unlock()
 
-	err := to.Send(a.encode(message, beat, jobs))
+	request := a.encode(message, beat, jobs)
+	request.Sinks = sights
+	err := to.Send(request)
 	if err != nil {
 		l.cancel()
 	}

@@ -40,7 +40,7 @@ func (a *Agent) step(job *pb.JobContext, step *pb.Step) (processor.Step, error) 
 	case *pb.Step_Encode:
 		return format.NewEncodeStep(p.Encode), nil
 	}
-	return nil, processor.Fatal("this worker knows no processor of kind %T: it is older than its coordinator", step.GetProcessor())
+	return nil, processor.Unable("this worker knows no processor of kind %T: it is older than its coordinator", step.GetProcessor())
 }
 
 // plan makes the plan of a job.

@@ -153,6 +153,10 @@ func (r *Runner) plan(ctx context.Context, job *pb.JobContext) (*pb.Plan, error)
 	return plan, checkPlan(plan)
 }
 
+// Look tells whether this worker sees the output folder of a job as its plan
+// left it, and if not, why.
+func (r *Runner) Look(job *pb.JobContext) (pb.SinkView, error) { return r.folder(job).Look() }
+
 func (r *Runner) folder(job *pb.JobContext) *sink.Folder {
 	return sink.In(r.Roots, job)
 }

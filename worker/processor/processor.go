@@ -147,8 +147,14 @@ func Fatal(format string, args ...any) *Failure {
 	return Fail(pb.OutcomeClass_OUTCOME_CLASS_FATAL, format, args...)
 }
 
-// InputGone is a failure of an input, or a program, that is not there or is not
-// what was planned. Another worker may have it.
+// Unable is a failure of a worker that can run no batch of the stage: it lacks a
+// program, or the output folder. Another worker may have it.
+func Unable(format string, args ...any) *Failure {
+	return Fail(pb.OutcomeClass_OUTCOME_CLASS_UNABLE, format, args...)
+}
+
+// InputGone is a failure of an input that is not there or is not what was
+// planned. Another worker may have it.
 func InputGone(format string, args ...any) *Failure {
 	return Fail(pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE, format, args...)
 }

@@ -257,7 +257,7 @@ func TestAWorkerTakesPart(t *testing.T) {
 		output.Close()
 	}
 	b.says <- work(2, "rm", "-rf", "/")
-	if refused := hear(t, b, outcome); refused.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE || !strings.Contains(refused.GetFailure().GetMessage(), "cat, sleep") {
+	if refused := hear(t, b, outcome); refused.GetClass() != pb.OutcomeClass_OUTCOME_CLASS_UNABLE || !strings.Contains(refused.GetFailure().GetMessage(), "cat, sleep") {
 		t.Errorf("a program that is not allowed: %v", refused)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	pb "github.com/millrace/millrace/api/millracev1"
 	"github.com/millrace/millrace/worker/processor"
+	"github.com/millrace/millrace/worker/roots"
 )
 
 // Mark makes the folder, with the one where attempts write and the marker in
@@ -58,20 +60,35 @@ func (f *Folder) makeMarked(aside, marker string) error {
 	return f.roots.WriteFile(filepath.Join(aside, markerName), []byte(marker))
 }
 
-// seen fails when this worker does not see the folder that was planned.
+// seen fails when this worker does not see the folder that was planned, or not any
+// more: another may have committed.
 func (f *Folder) seen() error {
+	_, err := f.Look()
+	if failure := (*processor.Failure)(nil); errors.As(err, &failure) && failure.Class == pb.OutcomeClass_OUTCOME_CLASS_UNABLE {
+		return processor.InputGone("%v", err)
+	}
+	return err
+}
+
+// Look tells whether this worker sees the folder that was planned, and if not,
+// why. It may take long where the folder lies on a file system that hangs.
+func (f *Folder) Look() (pb.SinkView, error) {
 	if f.marker == "" {
-		return nil
+		return pb.SinkView_SINK_VIEW_SEEN, nil
 	}
 	said, err := f.roots.ReadFile(f.markerPath())
+	var outside *roots.Outside
 	switch {
 	case err == nil && string(said) == f.marker:
-		return nil
+		return pb.SinkView_SINK_VIEW_SEEN, nil
 	case err == nil, errors.Is(err, fs.ErrNotExist):
-		return processor.InputGone("this worker does not see the marker of the job in the output folder %s: "+
+		return pb.SinkView_SINK_VIEW_UNSEEN, processor.Unable("this worker does not see the marker of the job in the output folder %s: "+
 			"the folder must be on a file system that all workers share", f.path)
+	case errors.As(err, &outside):
+		outside.Path = f.path
+		return pb.SinkView_SINK_VIEW_UNSERVED, processor.Unable("the output folder: %v", outside)
 	}
-	return f.unusable("can't be used", err)
+	return pb.SinkView_SINK_VIEW_UNSEEN, f.unusable("can't be used", err)
 }
 
 // strays are what those left who made a marker too late.

@@ -33,9 +33,13 @@ func marked(path, marker string, overwrite bool) *sink.Folder {
 	})
 }
 
-func isGone(err error) bool {
+func isGone(err error) bool { return is(err, pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE) }
+
+func isUnable(err error) bool { return is(err, pb.OutcomeClass_OUTCOME_CLASS_UNABLE) }
+
+func is(err error, class pb.OutcomeClass) bool {
 	var failure *processor.Failure
-	return errors.As(err, &failure) && failure.Class == pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE
+	return errors.As(err, &failure) && failure.Class == class
 }
 
 func TestMarkerIsSeen(t *testing.T) {
@@ -55,7 +59,7 @@ func TestMarkerIsSeen(t *testing.T) {
 	if got := visible(t, path); len(got) != 2 {
 		t.Errorf("the folder holds %q", got)
 	}
-	if _, err := f.Begin(1, "w", "0-2"); !isGone(err) {
+	if _, err := f.Begin(1, "w", "0-2"); !isUnable(err) {
 		t.Errorf("an attempt after the commit: %v", err)
 	}
 }
@@ -73,7 +77,7 @@ func TestMarkerIsNotSeen(t *testing.T) {
 		prepare(path)
 		before := visible(t, path)
 		f := marked(path, "what-was-planned", true)
-		if _, err := f.Begin(1, "w", "0-1"); !isGone(err) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "share") {
+		if _, err := f.Begin(1, "w", "0-1"); !isUnable(err) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "share") {
 			t.Errorf("%s: begin: %v", name, err)
 		}
 		winner := []*pb.OutputRef{{Path: path + "/_millrace-job/0-1.csv", Bytes: 2}}

@@ -27,9 +27,10 @@ type Writer struct {
 // was planned. No two attempts share a name.
 func (f *Folder) Begin(job uint64, worker, attempt string) (*Writer, error) {
 	path := filepath.Join(f.aside, attempt+f.extension)
+	_, unseen := f.Look()
 	return &Writer{folder: f, ref: &pb.OutputRef{
 		Id: attempt, Worker: worker, Kind: pb.OutputKind_OUTPUT_KIND_FILE, Job: job, Path: path,
-	}}, f.seen()
+	}}, unseen
 }
 
 // Write takes encoded bytes.

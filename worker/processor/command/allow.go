@@ -53,12 +53,12 @@ func (a Allowed) Check(step *pb.CommandStep) error {
 		return nil
 	}
 	if name := Program(step); !slices.Contains(a, name) {
-		return processor.InputGone("the program %q may not be run by this worker: it allows %s (--allow-command says which)",
+		return processor.Unable("the program %q may not be run by this worker: it allows %s (--allow-command says which)",
 			name, cmp.Or(strings.Join(a, ", "), "none"))
 	}
 	for name := range step.GetOptions().GetEnv() {
 		if loads(name) {
-			return processor.InputGone("the environment variable %s may not be set by a job: this worker allows only some programs "+
+			return processor.Unable("the environment variable %s may not be set by a job: this worker allows only some programs "+
 				"(--allow-command), and with it they would run others", name)
 		}
 	}

@@ -45,7 +45,7 @@ func TestAllowed(t *testing.T) {
 		switch {
 		case c.refused == "" && err != nil:
 			t.Errorf("%v %q: %v", c.allowed, c.argv, err)
-		case c.refused != "" && (!errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE || !strings.Contains(err.Error(), c.refused)):
+		case c.refused != "" && (!errors.As(err, &failure) || failure.Class != pb.OutcomeClass_OUTCOME_CLASS_UNABLE || !strings.Contains(err.Error(), c.refused)):
 			t.Errorf("%v %q: %v, want %q", c.allowed, c.argv, err, c.refused)
 		}
 	}

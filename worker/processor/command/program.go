@@ -52,7 +52,7 @@ func shorten(text string) string {
 }
 
 // lookUp finds a program's executable. One that this worker lacks another may
-// have, and so the failure is the one of an input that is not there.
+// have.
 func lookUp(argv []string) (string, error) {
 	if len(argv) == 0 {
 		return "", processor.Fatal("the command is empty")
@@ -62,11 +62,11 @@ func lookUp(argv []string) (string, error) {
 	case err == nil:
 		return path, nil
 	case errors.Is(err, exec.ErrNotFound):
-		return "", processor.InputGone("the program %q is not on the PATH of the worker: install it there, or give its path", argv[0])
+		return "", processor.Unable("the program %q is not on the PATH of the worker: install it there, or give its path", argv[0])
 	case errors.Is(err, fs.ErrNotExist):
-		return "", processor.InputGone("the program %q is not there: install it on every worker, or mend the path", argv[0])
+		return "", processor.Unable("the program %q is not there: install it on every worker, or mend the path", argv[0])
 	}
-	return "", processor.InputGone("the program %q can't be run: %v", argv[0], err)
+	return "", processor.Unable("the program %q can't be run: %v", argv[0], err)
 }
 
 // Run runs the program over one batch. When it returns, the program and all that
@@ -136,12 +136,24 @@ func (p *program) judge(proc *process) error {
 		return nil
 	}
 	class, hint := pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, ""
-	if code == 127 && p.step.GetOptions().GetShell() {
-		class, hint = pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE, ": a program in it was not found"
+	if p.step.GetOptions().GetShell() {
+		class, hint = lacking(code)
 	}
 	f := processor.Fail(class, "the command %q exited with status %d%s%s", p.name, code, hint, lastLine(proc.report.end()))
 	f.Detail.ExitStatus, f.Detail.Detail = int32(code), proc.report.end()
 	return f
+}
+
+// lacking is what a shell's status says of the programs that it was to run: those
+// that this worker lacks another may have.
+func lacking(code int) (class pb.OutcomeClass, hint string) {
+	switch code {
+	case 126:
+		return pb.OutcomeClass_OUTCOME_CLASS_UNABLE, ": a program in it can't be run"
+	case 127:
+		return pb.OutcomeClass_OUTCOME_CLASS_UNABLE, ": a program in it was not found"
+	}
+	return pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE, ""
 }
 
 func (p *program) succeeded(code int) bool {
@@ -194,7 +206,7 @@ func (p *program) start(a *processor.Attempt, in processor.Input, file stdin, r 
 // startFailure says whether another attempt, or that of another worker, may start.
 func startFailure(name string, err error) error {
 	if errors.Is(err, errNotExecutable) {
-		return processor.InputGone("the command %q can't be run: its file is no program (does the script lack its #! line?)", name)
+		return processor.Unable("the command %q can't be run: its file is no program (does the script lack its #! line?)", name)
 	}
 	return fmt.Errorf("start the command %q: %w", name, err)
 }

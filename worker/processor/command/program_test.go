@@ -19,7 +19,7 @@ import (
 
 const (
 	retryable = pb.OutcomeClass_OUTCOME_CLASS_RETRYABLE
-	gone      = pb.OutcomeClass_OUTCOME_CLASS_INPUT_GONE
+	unable    = pb.OutcomeClass_OUTCOME_CLASS_UNABLE
 )
 
 func TestBytesPassUntouched(t *testing.T) {
@@ -97,12 +97,12 @@ func TestProgramsThatCantBeRun(t *testing.T) {
 		"no-such-program-here": "PATH", "/no/such/file": "not there", t.TempDir(): "can't be run", plain: "no program",
 	} {
 		_, err := run(t, step(t, nil, name), texts("a\n"))
-		if f := failure(t, err, gone); !strings.Contains(f.GetMessage(), want) {
+		if f := failure(t, err, unable); !strings.Contains(f.GetMessage(), want) {
 			t.Errorf("%s: %s", name, f.GetMessage())
 		}
 	}
 	_, err := run(t, shell(t, nil, "no-such-program-here"), texts("a\n"))
-	failure(t, err, gone)
+	failure(t, err, unable)
 }
 
 func TestSignal(t *testing.T) {

@@ -163,7 +163,7 @@ func (b *book) checkEverybody(at ledger.Time, j *jobBook, waits []ledger.Wait) {
 		switch x.Kind {
 		case ledger.WaitRest:
 			return // whoever is not idle is out of the question
-		case ledger.WaitLabel, ledger.WaitProcessor, ledger.WaitDraining, ledger.WaitCordoned, ledger.WaitSilent,
+		case ledger.WaitAsked, ledger.WaitUnable, ledger.WaitLabel, ledger.WaitProcessor, ledger.WaitDraining, ledger.WaitCordoned, ledger.WaitSilent,
 			ledger.WaitSuspected, ledger.WaitQuarantined, ledger.WaitBlamed, ledger.WaitFull, ledger.WaitCredit:
 			n, most = n+x.N, x.M
 		}

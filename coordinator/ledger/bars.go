@@ -176,7 +176,10 @@ func (l *Ledger) barsOf(k *work) (list []Barred) {
 // explainBars returns which workers get nothing of a stage.
 func (l *Ledger) explainBars(k *work) (waits []Wait) {
 	for _, x := range l.barsOf(k) {
-		waits = append(waits, Wait{Kind: WaitUnable, Name: string(x.Worker), Why: x.Reason})
+		if x.Reason == unanswered {
+			continue // they are counted
+		}
+		waits = append(waits, Wait{Kind: WaitBarred, Name: string(x.Worker), Why: x.Reason})
 	}
 	return waits[:min(len(waits), maxNamed)]
 }

@@ -54,8 +54,10 @@ const (
 	WaitRest                        // a lone batch waits for a worker to be idle
 	WaitBlind                       // N of M workers do not find its input
 	WaitReturn                      // for the worker named to come back: its input was not found by others
-	WaitFolders                     // N of M workers have not said whether they see the output folder
-	WaitUnable                      // the worker named can't run any of it
+	WaitFolder                      // nothing is written before workers have said whether they see the output folder
+	WaitAsked                       // N of M workers have not said whether they see the output folder
+	WaitUnable                      // N of M workers can't run any of it
+	WaitBarred                      // the worker named gets nothing of it
 	WaitUnreached                   // N of M workers do not reach an output that it reads
 	WaitFull                        // N of M workers have no room for its output
 	WaitRoom                        // N batches wait for room for their outputs
@@ -111,9 +113,13 @@ func (x Wait) String() string {
 		return x.workers("does not find its input, and leaves", "do not find its input, and leave") + " it to others"
 	case WaitReturn:
 		return fmt.Sprintf("nobody who was asked finds its input: the worker `%s` was not asked, and is waited for up to %v", x.Name, shown(x.For))
-	case WaitFolders:
-		return "nothing is written before the workers have said whether they see the output folder"
+	case WaitAsked:
+		return x.workers("has", "have") + " not said whether the output folder is seen there"
 	case WaitUnable:
+		return x.workers("can't run it", "can't run it")
+	case WaitFolder:
+		return "nothing is written before the workers have said whether they see the output folder"
+	case WaitBarred:
 		return fmt.Sprintf("the worker `%s` gets nothing of it: %s", x.Name, x.Why)
 	case WaitUnreached:
 		return x.workers("does not reach an output that it reads, and leaves", "do not reach an output that it reads, and leave") + " it to others"
@@ -229,7 +235,7 @@ func (l *Ledger) explainStage(r *run, k *work, at Time) (waits []Wait) {
 		waits = append(waits, Wait{Kind: WaitDelay, Until: due, For: due.Sub(at)})
 	}
 	if r.sinkBy != 0 && k == r.writes() {
-		waits = append(waits, Wait{Kind: WaitFolders})
+		waits = append(waits, Wait{Kind: WaitFolder})
 	}
 	if k.index > 0 && r.merging > 0 {
 		waits = append(waits, Wait{Kind: WaitMerges, N: r.merging})
@@ -327,8 +333,11 @@ func (l *Ledger) excuse(r *run, k *work, w *worker) (WaitKind, bool) {
 		}
 		return WaitSuspected, true
 	}
-	if k.bar(w) != nil {
-		return 0, false // it is named
+	switch b := k.bar(w); {
+	case b != nil && b.asked:
+		return WaitAsked, true
+	case b != nil:
+		return WaitUnable, true
 	}
 	switch _, from, to := l.pick(r, k, w); {
 	case w.hungry.in == nil || w.keeps():

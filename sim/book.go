@@ -208,6 +208,7 @@ func (b *book) beginTerm(term ledger.Term, at ledger.Time) {
 	}
 	for _, j := range b.order {
 		j.found, j.closing, j.reading = true, false, false
+		j.settled, j.views, j.cannot = true, map[ledger.WorkerID]*viewBook{}, map[cannotOf]bool{}
 		clear(j.failing)
 		clear(j.full)
 		for _, g := range j.stages {
@@ -262,6 +263,8 @@ func (b *book) happened(at ledger.Time, e ledger.Event) {
 		if s := b.at(e.Worker, e.Session); s != nil {
 			b.heard(at, s, e.Outcome, b.liveLease(e.Outcome.Fence, s), true)
 		}
+	case ledger.SinkChecked:
+		b.sinkChecked(at, e)
 	case ledger.OutputLost:
 		for _, id := range e.Outputs {
 			b.outputOf(id).lost = true
@@ -301,6 +304,8 @@ func (b *book) hears(at ledger.Time, e ledger.Event) {
 		s = b.at(e.Worker, e.Session)
 	case ledger.OutcomeReported:
 		s = b.at(e.Worker, e.Session)
+	case ledger.SinkChecked:
+		s = b.at(e.Worker, e.Session)
 	}
 	if s != nil {
 		s.silent, s.heard = false, at
@@ -339,6 +344,9 @@ func (b *book) heard(at ledger.Time, s *seat, o ledger.Outcome, l *leaseBook, fr
 		j := b.jobs[l.fence.Job]
 		if j != nil && o.Class == ledger.OutcomeInputGone {
 			j.saw(tried{l.stage, l.span}, s)
+		}
+		if j != nil && o.Class == ledger.OutcomeUnable && l.kind != ledger.LeaseMerge {
+			j.cannot[cannotOf{l.stage, s.name, s.incarnation}] = true
 		}
 		if j != nil && o.Class == ledger.OutcomeNoRoom {
 			j.full[tried{l.stage, l.span}] = append(j.full[tried{l.stage, l.span}], s.name)

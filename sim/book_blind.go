@@ -45,7 +45,7 @@ func (b *book) mayStillSee(at ledger.Time, j *jobBook, stage int, blind []ledger
 		requires = j.def.plan.Stages[stage].Requires
 	}
 	return slices.ContainsFunc(b.seats, func(s *seat) bool {
-		return (s.takes() || b.returns(at, s)) && !slices.Contains(blind, s.name) && fits(s.worker, j.def.settings.Labels, requires)
+		return (s.takes() || b.returns(at, s)) && !slices.Contains(blind, s.name) && !b.out(at, j, stage, s) && fits(s.worker, j.def.settings.Labels, requires)
 	})
 }
 

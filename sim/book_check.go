@@ -13,6 +13,7 @@ func (b *book) check(at ledger.Time) {
 	b.checkPaused(at)
 	b.watchSeats(at)
 	b.checkExplained(at)
+	b.checkOwed()
 	b.checkKept(at)
 	for _, s := range b.seats {
 		if s.takes() && s.asking == 0 && s.credit > 0 && (b.held(s) == 0 || b.hasRoom(s)) {
@@ -68,7 +69,7 @@ func (b *book) checkOnce() {
 func (b *book) checkIdle(at ledger.Time, s *seat) {
 	for _, j := range b.order {
 		g, requires := b.ready(at, j)
-		if g == nil || !fits(s.worker, j.def.settings.Labels, requires) {
+		if g == nil || !fits(s.worker, j.def.settings.Labels, requires) || b.closedTo(at, j, g, s) {
 			continue
 		}
 		for _, p := range g.parked {
@@ -137,6 +138,9 @@ func (b *book) ready(at ledger.Time, j *jobBook) (*stageBook, []string) {
 			return nil, nil // too early, or outputs may be merged first
 		}
 		if j.streams(i) && b.mayWait(j, g) {
+			return nil, nil
+		}
+		if j.writing(i) && b.holds(at, j) && b.outstanding(j) {
 			return nil, nil
 		}
 		return g, j.def.plan.Stages[i].Requires

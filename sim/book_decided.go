@@ -23,6 +23,8 @@ func (b *book) decided(at ledger.Time, e ledger.Effect) {
 		b.sessionRefused(at, e)
 	case ledger.Grant:
 		b.grant(at, e)
+	case ledger.CheckSink:
+		b.asksSink(at, e)
 	case ledger.Revoke:
 		b.revoke(at, e)
 	case ledger.Ack:
@@ -92,6 +94,9 @@ func (b *book) proposed(at ledger.Time, f ledger.Fact) {
 		if j := b.jobs[f.Job]; j != nil && f.Class == ledger.OutcomeInputGone {
 			j.blind = b.askedAll(at, j) && !(j.found && at < b.grace)
 		}
+		if j := b.jobs[f.Job]; j != nil && f.Class == ledger.OutcomeUnable {
+			j.unable = b.otherFolder(j) || b.nobodyCan(at, j) && !(j.found && at < b.grace)
+		}
 		return
 	default:
 		return
@@ -136,6 +141,7 @@ func (b *book) grant(at ledger.Time, e ledger.Grant) {
 	b.grantTurn(at, s, j, l)
 	b.grantCredit(s, l)
 	b.grantJob(at, s, j, l)
+	b.grantAble(at, s, j, l)
 	m := &leaseBook{fence: l.Fence, kind: l.Kind, stage: stageOf(l), span: span{int64(l.From), int64(l.To)}, seat: s, renewed: at, inputs: l.Inputs, alone: l.Alone}
 	b.grantRange(at, j, m, l)
 	b.grantInputs(j, l)
@@ -152,7 +158,7 @@ func (b *book) grantTurn(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 		if other.def.settings.Priority <= j.def.settings.Priority {
 			continue
 		}
-		if g, requires := b.ready(at, other); g != nil && fits(s.worker, other.def.settings.Labels, requires) && other.due(g) > 0 {
+		if g, requires := b.ready(at, other); g != nil && fits(s.worker, other.def.settings.Labels, requires) && other.due(g) > 0 && !b.closedTo(at, other, g, s) {
 			b.fail("granted %v to %s, and job %d of higher priority waits", l.Fence, s.name, other.id)
 		}
 	}

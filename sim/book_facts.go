@@ -84,6 +84,10 @@ func (b *book) planned(f *ledger.JobPlanned) {
 	}
 	j.wins[f.Fence] = true
 	j.state = ledger.StateRunning
+	j.plannedAt, j.fresh, j.settled = b.w.coordinator.clock(), true, false
+	if r := b.reports[f.Fence]; r != nil && r.seat != nil {
+		j.views[r.seat.name] = &viewBook{incarnation: r.seat.incarnation, seen: true}
+	}
 	stages := []*stageBook{}
 	for i := range j.def.plan.Stages {
 		g := &stageBook{total: 1}
@@ -123,7 +127,7 @@ func (b *book) closed(f *ledger.JobClosed) {
 		tired = tired || n+1 >= int(d.MaxAttempts)
 	}
 	broke := d.RetryBudget > 0 && j.failures+1 >= d.RetryBudget
-	blind := f.Class == ledger.OutcomeInputGone && j.blind
+	blind := f.Class == ledger.OutcomeInputGone && j.blind || f.Class == ledger.OutcomeUnable && j.unable
 	if !blind && !j.fatal && !late && !tired && !broke {
 		b.fail("job %d failed for no good reason: %v %s %s", f.Job, f.Class, f.Reason, f.Failure)
 	}

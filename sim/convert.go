@@ -94,10 +94,12 @@ type result struct {
 	missing  []ledger.Missing
 }
 
-// The classes of an attempt that could not have its inputs, and of one whose
-// output has no room because of others.
+// The classes of an attempt that could not have its inputs, of one whose worker
+// can run nothing of its stage, and of one whose output has no room because of
+// others.
 const (
 	outputMissing = session.Class(ledger.OutcomeMissing)
+	unable        = session.Class(ledger.OutcomeUnable)
 	noRoom        = session.Class(ledger.OutcomeNoRoom)
 )
 

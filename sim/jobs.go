@@ -89,7 +89,19 @@ func (j *jobDef) sees(k *worker, lease *ledger.Lease) bool {
 			return false
 		}
 	}
-	return !j.toFiles() || lease.Kind != ledger.LeaseProcess || lease.Stage < len(j.plan.Stages)-1 || j.seen(k, sinkFolder)
+	return true
+}
+
+// lacks says whether a worker can run nothing of the stage of a lease: it lacks
+// a program, or the folder of the sink.
+func (j *jobDef) lacks(k *worker, lease *ledger.Lease) bool {
+	if lease.Kind != ledger.LeaseProcess {
+		return false
+	}
+	if j.toFiles() && lease.Stage == len(j.plan.Stages)-1 && !j.seen(k, sinkFolder) {
+		return true
+	}
+	return k.name != "w1" && dice(j.seed, uint64(lease.Stage), uint64(k.name[1]), 4)%100 < uint64(j.lacking)
 }
 
 // seen says whether a worker sees a file, or a folder.
@@ -206,6 +218,10 @@ func (w *world) drawTrouble(j *jobDef) {
 	if w.chance(0.2) {
 		j.hidden = w.pick(5, 60)
 		j.nowhere = w.chance(0.1)
+		j.strict = w.chance(0.3)
+	}
+	if w.chance(0.1) {
+		j.lacking = w.pick(5, 60)
 	}
 	if w.chance(0.1) {
 		j.cancelAt = j.submitAt + w.between(0, 20*time.Second)

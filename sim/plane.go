@@ -97,6 +97,9 @@ func (p *plane) duration(k *worker, lease *ledger.Lease) time.Duration {
 // compute is what an attempt comes to.
 func (p *plane) compute(k *worker, t *task) (session.Class, *result) {
 	j, lease := t.def, t.lease
+	if j.lacks(k, lease) {
+		return unable, &result{failure: []byte("a program is not here")}
+	}
 	if !j.sees(k, lease) {
 		return session.InputGone, &result{failure: []byte("a file is not here")}
 	}

@@ -94,7 +94,7 @@ func (b *book) checkRoom(f *ledger.RangeFailed) {
 	}
 	full := j.full[tried{f.Stage, span{int64(f.From), int64(f.To)}}]
 	blind := j.unseen[tried{f.Stage, span{int64(f.From), int64(f.To)}}]
-	if b.unasked(j, slices.Concat(full, blind, b.cutOffFrom(j, f.Stage)), requires) {
+	if b.unasked(j, slices.Concat(full, blind, b.cutOffFrom(j, f.Stage), b.outOf(b.w.coordinator.clock(), j, f.Stage)), requires) {
 		b.fail("%v spends an attempt since %v have no room, and another one was not asked", f.Fence, full)
 	}
 	for _, name := range full {

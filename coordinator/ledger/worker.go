@@ -276,6 +276,7 @@ func (l *Ledger) sessionLost(e SessionLost) {
 		return
 	}
 	l.detach(w)
+	l.settleSinks()
 	l.amnesty()
 	l.away(w)
 	l.weigh(w)
@@ -291,7 +292,6 @@ func (l *Ledger) detach(w *worker) {
 	w.credit, w.room = 0, 0
 	l.changeWorker(w)
 	l.standDown(w)
-	l.settleSinks()
 }
 
 func (l *Ledger) heartbeat(e Heartbeat) {

@@ -146,6 +146,45 @@ func TestWhatIsNotSeenIsLogged(t *testing.T) {
 	}
 }
 
+// The workers are asked whether they see the folder of a job that writes; nothing
+// is written before, and one that has another folder ends the job.
+func TestWorkersAreAskedAboutTheFolder(t *testing.T) {
+	var lines strings.Builder
+	inWorld(t, Config{Logger: slog.New(slog.NewTextHandler(&lines, nil))}, func(w *world) {
+		planner, other := w.attach("planner", 1), w.attach("other", 1)
+		told := w.submit("")
+		planner.credit(2)
+		writes := plan(6)
+		writes.Stages[0].Output, writes.SinkMarker = pb.OutputKind_OUTPUT_KIND_FILE, "mark"
+		planner.plan(writes)
+		other.hear(func() bool { return len(other.said.CheckSinks) > 0 })
+		synctest.Wait()
+		if len(planner.said.Grants) > 0 {
+			t.Fatalf("it may write before the other has answered: %v", planner.said.Grants)
+		}
+		asked := &other.said
+		if len(asked.CheckSinks) != 1 || other.contexts[asked.CheckSinks[0].GetContext()].GetPlan().GetSinkMarker() != "mark" {
+			t.Fatalf("the other hears %v", asked)
+		}
+		other.send(&pb.SessionRequest{Sinks: []*pb.SinkSight{{
+			Job: asked.CheckSinks[0].GetJob(), View: pb.SinkView_SINK_VIEW_UNSEEN, Reason: "no marker in /out",
+		}}})
+		synctest.Wait()
+		j, err := w.client.Get(w.ctx, told.GetId())
+		if err != nil || j.GetState() != pb.JobState_JOB_STATE_FAILED || j.GetFailureClass() != pb.OutcomeClass_OUTCOME_CLASS_UNABLE {
+			t.Fatalf("%v, %v", j, err)
+		}
+		for _, want := range []string{"other does not see what planner left", "no marker in /out", "--label"} {
+			if !strings.Contains(j.GetFailure().GetMessage(), want) {
+				t.Errorf("%q is not said: %s", want, j.GetFailure().GetMessage())
+			}
+		}
+	})
+	if !strings.Contains(lines.String(), `worker=other reason="no marker in /out"`) {
+		t.Errorf("it is logged in\n%s", lines.String())
+	}
+}
+
 // Both witnesses together have leases go back at once.
 func TestGossipIsTheSecondWitness(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

@@ -94,6 +94,7 @@ func (f *fakeWorker) file(m *pb.SessionResponse) {
 	f.said.Acks = append(f.said.Acks, m.Acks...)
 	f.said.Revokes = append(f.said.Revokes, m.Revokes...)
 	f.said.DropOutputs = append(f.said.DropOutputs, m.DropOutputs...)
+	f.said.CheckSinks = append(f.said.CheckSinks, m.CheckSinks...)
 	f.said.Sends = append(f.said.Sends, m.Sends...)
 	f.said.EndedJobs = append(f.said.EndedJobs, m.EndedJobs...)
 }

@@ -47,10 +47,10 @@ type jobBook struct {
 	views     map[ledger.WorkerID]*viewBook // who was asked about the folder, or planned
 	cannot    map[cannotOf]bool
 	plannedAt ledger.Time
-	settled   bool        // since then nobody had anything to say any more of the folder, or another coordinator came
-	fresh     bool        // in this step
-	owes      bool        // its end, at the end of this step
-	unable    bool        // an end was proposed, since nobody can run it, or a worker has another folder
+	settled   bool // since then nobody had anything to say any more of the folder, or another coordinator came
+	fresh     bool // in this step
+	owes      bool // its end, at the end of this step
+	unable    bool // an end was proposed, since nobody can run it, or a worker has another folder
 	failures  uint64
 	fatal     bool
 	delivered []delivery

@@ -105,6 +105,34 @@ func TestFilesOutsideOfTheRoots(t *testing.T) {
 	}
 }
 
+// A worker says what it sees of an output folder, beside all leases.
+func TestLookingAtAnOutputFolder(t *testing.T) {
+	b, h := start(t)
+	defer h.stop()
+	hear(t, b, attach)
+	b.says <- answer()
+	sight := func(r *pb.SessionRequest) (*pb.SinkSight, bool) {
+		if len(r.GetSinks()) == 0 {
+			return nil, false
+		}
+		return r.GetSinks()[0], true
+	}
+	folder := t.TempDir()
+	for marker, want := range map[string]pb.SinkView{"": pb.SinkView_SINK_VIEW_SEEN, "planned": pb.SinkView_SINK_VIEW_UNSEEN} {
+		job := work(1, "cat").Jobs[0]
+		job.Digest, job.JobId = "digest"+marker, "j"
+		job.Spec.Sink = &pb.Sink{Files: &pb.FileSink{Folder: folder}}
+		job.Plan = &pb.Plan{SinkMarker: marker}
+		b.says <- &pb.SessionResponse{
+			Jobs: []*pb.JobContext{job}, CheckSinks: []*pb.SinkCheck{{Job: job.GetJob(), Context: job.GetDigest()}},
+		}
+		got := hear(t, b, sight)
+		if got.GetJob() != job.GetJob() || got.GetView() != want || (got.GetReason() == "") != (marker == "") {
+			t.Errorf("marker %q: %v", marker, got)
+		}
+	}
+}
+
 // The coordinator empties a worker and says how long that may take.
 func TestADrainWithATime(t *testing.T) {
 	b, h := start(t)

@@ -257,6 +257,21 @@ func TestFairness(t *testing.T) {
 	}
 }
 
+// TestLateJob: who comes late beside a job that a cap has kept back for long has
+// his share, and not that of others.
+func TestLateJob(t *testing.T) {
+	for _, kept := range []mixed{{user: "ann"}, {limit: 1}} {
+		kept.batch = 200 * time.Millisecond
+		m := mix{workers: 2, slots: 3, quotas: map[string]int{"ann": 1},
+			jobs: []mixed{kept, {index: 1, batch: kept.batch}, {index: 2, batch: kept.batch, from: time.Minute}}}
+		w := m.world(1)
+		s := m.measure(w, 62*time.Second, 92*time.Second)
+		if err := m.unfair(&s); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestPlantedCapsYield: what gives the shares of capped jobs away is found.
 func TestPlantedCapsYield(t *testing.T) {
 	for seed := range uint64(10) {

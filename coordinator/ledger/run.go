@@ -244,11 +244,14 @@ func (l *Ledger) relist(r *run) bool {
 // startOf returns where a job begins that comes up: with those of its band that
 // wait there, or where the last one was served when none does. What others have
 // out is not done: the new one may have as much out before they get more.
+// Those that a cap keeps back are not waited for: they are behind for good, and
+// who began there would have all slots until he has caught up.
 func (l *Ledger) startOf(r *run) int64 {
 	b := r.band
 	i := sort.Search(len(l.runnable), func(i int) bool { return l.runnable[i].band.priority <= b.priority })
 	for ; i < len(l.runnable) && l.runnable[i].band == b; i++ {
-		if other := l.runnable[i]; other != r && !other.full(l.cfg.Bug) {
+		other := l.runnable[i]
+		if behind := other.full(l.cfg.Bug) || other.user != r.user && other.user.full(l.cfg.Bug); other != r && !behind {
 			return min(b.clock, other.settled())
 		}
 	}

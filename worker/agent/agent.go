@@ -296,6 +296,9 @@ func (a *Agent) handle(ctx context.Context, e event) {
 		response := a.decode(e.response)
 		if l := a.link; l != nil && l.number == e.session {
 			l.answered(&response)
+			if attached := e.response.GetAttached(); attached != nil {
+				a.attached(l, attached)
+			}
 		}
 		input = session.Received{Session: e.session, Response: response}
 	}

@@ -31,7 +31,6 @@ func (a *Agent) decode(r *pb.SessionResponse) session.Response {
 		Heartbeat: r.GetHeartbeat(), Drain: r.GetDrain(), DrainWithin: r.GetDrainWithin().AsDuration(), Leave: r.GetLeave(),
 	}
 	if attached := r.GetAttached(); attached != nil {
-		a.attached(attached)
 		response.Attached = &session.Attached{
 			Term: session.Term(attached.GetTerm()), Lease: attached.GetLease().AsDuration(),
 			Heartbeat: attached.GetHeartbeat().AsDuration(),

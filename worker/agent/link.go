@@ -81,17 +81,13 @@ func ended(number session.Number, err error) session.Event {
 }
 
 // attached notes that a coordinator has taken the worker.
-func (a *Agent) attached(r *pb.Attached) {
+func (a *Agent) attached(l *link, r *pb.Attached) {
 	a.broken = nil
-	at := ""
-	if a.link != nil {
-		at = a.link.peer
-	}
 	a.log.Info("attached", "worker", a.config.Name, "session", uint64(a.machine.Session()), "term", r.GetTerm(),
 		"lease", r.GetLease().AsDuration(), "heartbeat", r.GetHeartbeat().AsDuration(),
-		"kept", len(r.GetKeep()), "dropped", len(r.GetDrop()), "coordinator", at, "coordinator_version", r.GetVersion())
+		"kept", len(r.GetKeep()), "dropped", len(r.GetDrop()), "coordinator", l.peer, "coordinator_version", r.GetVersion())
 	if a.config.Attached != nil {
-		a.config.Attached(at)
+		a.config.Attached(l.peer)
 	}
 }
 
@@ -147,8 +143,10 @@ func (a *Agent) serve(ctx context.Context, l *link) error {
 	for err == nil {
 		var response *pb.SessionResponse
 		if response, err = stream.Recv(); err == nil {
-			if p, ok := peer.FromContext(stream.Context()); ok && l.peer == "" {
-				l.peer = p.Addr.String()
+			if l.peer == "" {
+				if p, ok := peer.FromContext(stream.Context()); ok {
+					l.peer = p.Addr.String()
+				}
 			}
 			a.post(event{session: l.number, response: response})
 		}

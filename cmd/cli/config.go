@@ -129,11 +129,12 @@ func inForce(command string, c configured, settled []settings.Setting) ([]settin
 	}
 	list := make([]settingJSON, len(settled))
 	for i, s := range settled {
-		if found := c.cmd.Flag(s.Name).Value.String(); s.Origin == settings.FromDefault && found != "" {
-			s.Value = found
-		}
-		if s.Name == logName && s.Origin == settings.FromDefault {
+		switch own := c.cmd.LocalFlags().Lookup(s.Name); {
+		case s.Origin != settings.FromDefault:
+		case s.Name == logName:
 			s.Value = strings.ToLower(usualLevel(c.cmd.Name()).String())
+		case own != nil && own.Value.String() != "": // what all share holds another's
+			s.Value = own.Value.String()
 		}
 		list[i] = settingJSON{command, s.Name, s.Value, s.Origin, s.Where}
 	}

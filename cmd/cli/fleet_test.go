@@ -239,6 +239,7 @@ func TestSettingsInForce(t *testing.T) {
 	w := place(t, map[string]string{
 		"config/millrace/config.yaml": "worker:\n  slots: 3\n  join: [a:1]\nlog: debug\n",
 		"other.yaml":                  "worker: {slots: 4}\n",
+		"json.yaml":                   "worker: {log-format: json}\n",
 		"bad.yaml":                    "wroker: {slots: 4}\nslots: x\n",
 	})
 	read := func(env []string, args ...string) map[string]settingJSON {
@@ -279,6 +280,9 @@ func TestSettingsInForce(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^` + line).MatchString(both.stdout) {
 			t.Errorf("%s is not in:\n%s", line, both.stdout)
 		}
+	}
+	if got := read(nil, "config", "--config", "json.yaml")["log-format"]; got != (settingJSON{"run", "log-format", "text", "default", ""}) {
+		t.Errorf("what is said of another command holds: %+v", got)
 	}
 	if all := read(nil, "config"); all["slots"].Command != "run" || all["keep"].Command != "submit" {
 		t.Errorf("%+v", all)

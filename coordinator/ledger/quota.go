@@ -92,13 +92,17 @@ func (l *Ledger) nextIs(w *worker, r *run, k *work) bool {
 	if w.leases.n < w.slots || l.cfg.Bug.has(BugCapsYield) {
 		return false
 	}
+	capped, bounded := l.capped(r), l.bounded(r, k)
+	if !capped && !bounded {
+		return false // before all is counted that waits there
+	}
 	own := 0
 	for b := range w.leases.all() {
 		if b.run == r || b.run.user == r.user && r.user.quota > 0 && !r.full(l.cfg.Bug) {
 			own++
 		}
 	}
-	return own > 0 && l.capped(r) || own == w.leases.n && l.bounded(r, k)
+	return own > 0 && capped || own == w.leases.n && bounded
 }
 
 // bounded says whether a job may have no more leases than there are slots for it.

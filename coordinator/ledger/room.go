@@ -112,11 +112,11 @@ func (l *Ledger) roomMade() {
 	if l.refused.n == 0 || l.cfg.Bug.has(BugRoomSleeps) {
 		return
 	}
-	last := WorkerID("")
+	seen := map[WorkerID]bool{}
 	for _, out := range l.state.dropped {
-		if w := l.workers[out.Worker]; w != nil && out.Worker != last && out.Kind != OutputFile {
+		if w := l.workers[out.Worker]; w != nil && !seen[out.Worker] && out.Kind != OutputFile {
 			l.roomOn(w)
-			last = out.Worker
+			seen[out.Worker] = true
 		}
 	}
 }

@@ -112,7 +112,6 @@ func (l *Ledger) expectedUntil(k *work, w *worker) Time {
 func (l *Ledger) cannot(w *worker, b *batch, o *Outcome) {
 	r, k := b.run, b.work
 	l.emit(Ack{w.id, w.session, o.Fence})
-	b.ran = o.Elapsed
 	l.relieve(b)
 	l.unlease(b, int64(o.Elapsed))
 	l.setBar(k, w, &bar{reason: o.Reason})

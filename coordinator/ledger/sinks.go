@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // CheckSink asks a worker whether it sees the output folder of a job. What is
@@ -62,7 +62,7 @@ func (l *Ledger) checkSink(r *run, by *worker) {
 	if by != nil {
 		k.saw(by)
 	}
-	for _, id := range l.workerNames() {
+	for _, id := range slices.Sorted(maps.Keys(l.workers)) {
 		if w := l.workers[id]; w.attached {
 			l.askSink(r, w, w.able() && l.allows(r, k, w.class))
 		}
@@ -184,7 +184,6 @@ func (l *Ledger) unanswered(k *work) bool {
 // does not count.
 func (l *Ledger) otherFolder(r *run, k *work) string {
 	var names []WorkerID
-	why := ""
 	for id, b := range k.bars { // sorted below
 		if w := l.workers[id]; b.atStart && b.unseen && w != nil && w.attached && !w.cordoned && k.bar(w) == b {
 			names = append(names, id)
@@ -193,8 +192,7 @@ func (l *Ledger) otherFolder(r *run, k *work) string {
 	if len(names) == 0 {
 		return ""
 	}
-	slices.SortFunc(names, func(x, y WorkerID) int { return strings.Compare(string(x), string(y)) })
-	why = k.bars[names[0]].reason
+	slices.Sort(names)
 	do := "does"
 	if len(names) > 1 {
 		do = "do"
@@ -204,15 +202,5 @@ func (l *Ledger) otherFolder(r *run, k *work) string {
 		by = string(r.planner.id)
 	}
 	return fmt.Sprintf("the output folder is not the same on all workers: %s %s not see what %s left in it; "+
-		"mount it there, or keep the job from there with --label, or cordon what lacks it; %s says: %s", listed(names), do, by, names[0], why)
-}
-
-// workerNames returns the names of all workers, sorted.
-func (l *Ledger) workerNames() []WorkerID {
-	names := make([]WorkerID, 0, len(l.workers))
-	for id := range l.workers {
-		names = append(names, id)
-	}
-	slices.Sort(names)
-	return names
+		"mount it there, or keep the job from there with --label, or cordon what lacks it; %s says: %s", listed(names), do, by, names[0], k.bars[names[0]].reason)
 }

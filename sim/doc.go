@@ -3,11 +3,11 @@
 // seed decides everything: the jobs and their users, the workers, what the
 // network loses, delays and re-orders, what gossip says and gets wrong, who
 // crashes, freezes, drains and comes back, who goes by another one's name, who
-// does not see a file or does not reach another worker, whose spool is too small
-// for all, who fails everything,
-// what operators want, when the coordinator stands still, restarts from its log
-// or without it, what the clocks say and which batches fail. The same seed gives
-// the same world; two runs are compared.
+// does not see a file or a folder, lacks a program or does not reach another
+// worker, whose spool is too small for all, who fails everything, what operators
+// want, when the coordinator stands still, restarts from its log or without it,
+// what the clocks say and which batches fail. The same seed gives the same world;
+// two runs are compared.
 //
 // A book (book*.go) is a second, dumber opinion. It sees what the coordinator
 // hears, decides and writes down, and what workers hear and do, keeps what was
@@ -29,6 +29,9 @@
 //   - an input is gone only when everybody has looked who may soon take leases;
 //   - a spool without room spends nothing while somebody was not asked, or results
 //     of jobs that are over are in the way, and is tried as soon as these go;
+//   - who can't run a stage gets nothing of it while somebody may; no file is
+//     written by who has not said whether it sees the folder; a worker that was
+//     there at the start and has another one ends the job;
 //   - nobody gets a lease who drains, is cordoned or doubted by gossip; who fails
 //     everything that others do is paused, refunded, and tried with one batch;
 //   - a second process of a name is not taken while the first lives; a worker
@@ -71,12 +74,13 @@
 // processes of a name are taken; cordons are forgotten, ignored, or their end
 // wakes nobody; who drains gets leases; a file that is not seen spends an
 // attempt, or ends a job while somebody may come back who sees it; a spool without
-// room spends one, or room that others make wakes nobody; one
-// report makes an output lost; a kept result is made again though
-// nobody asks, or all of it; a job is forgotten at once, or never; quotas are
-// ignored, or wake nobody; a small job waits behind a large one; nobody is
-// paused, or nothing refunded; a log that was lost repeats job numbers. In
-// the session (see session.Bug): an outcome is forgotten once it was sent;
+// room spends one, or room that others make wakes nobody; a stage goes to who
+// can't run it, or files to who has not said whether it sees the folder, or
+// another folder does not end the job; one report makes an output lost; a kept
+// result is made again though nobody asks, or all of it; a job is forgotten at
+// once, or never; quotas are ignored, or wake nobody; a small job waits behind a
+// large one; nobody is paused, or nothing refunded; a log that was lost repeats
+// job numbers. In the session (see session.Bug): an outcome is forgotten once it was sent;
 // credit is not renewed; a dropped lease goes on; a returned lease runs; a
 // silent link is waited for; leases are counted from the answer, and published
 // after their end; refused outputs are kept; a session number is used again; a

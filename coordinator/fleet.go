@@ -262,6 +262,9 @@ func (o *owner) warnUnseen(s *session, outcome ledger.Outcome) {
 	if len(outcome.Missing) > 0 {
 		o.warnMissing(s, outcome)
 	}
+	if o.c.config.LoneWorker {
+		return // it ends the job, which says so itself
+	}
 	if outcome.Class == ledger.OutcomeUnable {
 		o.warnUnable(s, outcome.Fence.Job, outcome.Reason)
 	}

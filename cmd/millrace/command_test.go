@@ -51,7 +51,11 @@ func TestCommandsThatFail(t *testing.T) {
 			if name == "no interpreter" {
 				w.write("script", "\x01\x02\x03")
 			}
-			w.fails(w.run(append([]string{"run", "--output", "out", "a.txt"}, c.args...)...), c.said...)
+			got := w.run(append([]string{"run", "--output", "out", "a.txt"}, c.args...)...)
+			w.fails(got, c.said...)
+			if strings.Contains(got.stderr, "level=") {
+				t.Errorf("it is logged besides:\n%s", got.stderr)
+			}
 			if left := w.list("out"); len(left) > 0 {
 				t.Errorf("left in the output: %v", left)
 			}

@@ -276,6 +276,10 @@ func (p *play) workerEvent(a args) ledger.Event {
 		return e
 	case "silent":
 		return ledger.SessionLost{Worker: w, Session: s}
+	case "sees", "unseen", "unserved": // the folder of a job
+		view := map[string]ledger.SinkView{"sees": ledger.SinkSeen, "unseen": ledger.SinkUnseen, "unserved": ledger.SinkUnserved}[a.verb]
+		n, _ := strconv.Atoi(a.plain[1])
+		return ledger.SinkChecked{Worker: w, Session: s, Job: ledger.JobID(n), View: view, Reason: "no marker in /out"}
 	case "drain":
 		return ledger.WorkerDraining{Worker: w, Session: s}
 	}
@@ -339,7 +343,7 @@ func (p *play) attached(a args) ledger.Event {
 var classes = map[string]ledger.OutcomeClass{
 	"plan": ledger.OutcomeDone, "done": ledger.OutcomeDone, "skip": ledger.OutcomeDoneWithSkips,
 	"retryable": ledger.OutcomeRetryable, "fatal": ledger.OutcomeFatal, "memory": ledger.OutcomeKilledMemory,
-	"missing": ledger.OutcomeMissing, "noroom": ledger.OutcomeNoRoom, "gone": ledger.OutcomeInputGone, "return": ledger.OutcomeReturned, "stopped": ledger.OutcomeCancelled,
+	"missing": ledger.OutcomeMissing, "noroom": ledger.OutcomeNoRoom, "gone": ledger.OutcomeInputGone, "unable": ledger.OutcomeUnable, "return": ledger.OutcomeReturned, "stopped": ledger.OutcomeCancelled,
 }
 
 func (p *play) outcome(a args, lease string) ledger.Outcome {
@@ -353,7 +357,7 @@ func (p *play) outcome(a args, lease string) ledger.Outcome {
 		records = a.num("records")
 	}
 	o := ledger.Outcome{
-		Fence: x.Fence, Class: class, Elapsed: a.time("took"), Failure: []byte(a.named["why"]),
+		Fence: x.Fence, Class: class, Elapsed: a.time("took"), Failure: []byte(a.named["why"]), Reason: a.named["why"],
 		Counters: ledger.Counters{RecordsIn: records, RecordsOut: records, RecordsSkipped: a.num("skipped")},
 	}
 	if id := a.named["output"]; id != "" {

@@ -17,6 +17,8 @@ func (p *play) say(e ledger.Effect) string {
 		return fmt.Sprintf("attached %s: keep %s, drop %s", e.Worker, p.fences(e.Keep), p.fences(e.Drop))
 	case ledger.RefuseSession, ledger.DrainWorker, ledger.LetGo:
 		return sayFleet(e)
+	case ledger.CheckSink:
+		return fmt.Sprintf("ask %s about the folder of job %d", e.Worker, e.Job)
 	case ledger.Grant:
 		return p.sayGrant(e)
 	case ledger.Revoke:

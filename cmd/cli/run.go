@@ -107,12 +107,9 @@ func addRunSettings(cmd *cobra.Command, o *runOptions) {
 // finish gives what this process may use where nobody said.
 func (o *runOptions) finish() error {
 	o.slots = cmp.Or(o.slots, runtime.GOMAXPROCS(0))
-	o.memory = cmp.Or(o.memory, wholeMiB(embedded.DefaultMemory()))
+	o.memory = cmp.Or(o.memory, embedded.DefaultMemory())
 	return nil
 }
-
-// wholeMiB rounds a size down to what people can read.
-func wholeMiB(n int64) int64 { return n &^ (1<<20 - 1) }
 
 // addTelling adds the flags of what is told, and how.
 func (o *runOptions) addTelling(cmd *cobra.Command) {

@@ -111,7 +111,7 @@ func (a *app) workerConfig(c *server.Config) error {
 		c.Slots = runtime.GOMAXPROCS(0)
 	}
 	if c.MemoryBytes == 0 {
-		c.MemoryBytes = wholeMiB(embedded.FreeMemory())
+		c.MemoryBytes = embedded.FreeMemory()
 	}
 	if c.SpoolFolder == "" {
 		c.SpoolFolder = os.TempDir()

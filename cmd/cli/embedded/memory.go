@@ -22,10 +22,11 @@ const (
 func DefaultMemory() int64 { return min(FreeMemory(), maxDefaultMemory) }
 
 // FreeMemory is what a worker of a cluster may use, in bytes, when nobody says:
-// 70 % of what the control group and the machine leave, at least 64 MiB.
+// 70 % of what the control group and the machine leave in whole MiB, at least 64
+// of them.
 func FreeMemory() int64 {
 	free := min(groupMemory("/proc/self/cgroup", "/sys/fs/cgroup"), freeMemory("/proc/meminfo"))
-	return int64(max(float64(free)*memoryShare, minDefaultMemory))
+	return int64(max(float64(free)*memoryShare, minDefaultMemory)) &^ (1<<20 - 1)
 }
 
 // groupMemory is what the control group (version 2) of this process, and those

@@ -147,6 +147,16 @@ func (f *fetches) end(o ledger.Output) error {
 	return nil
 }
 
+// over ends the reading behind the last output: all that was passed on must be of
+// outputs that there are.
+func (f *fetches) over() error {
+	if f.prefix.passed > 0 {
+		return api.Errorf(api.Conflict, "the result broke off: an output was lost when %d of its bytes had been delivered, and nothing was made in its place; %s",
+			f.prefix.passed, f.anew)
+	}
+	return nil
+}
+
 func (f *fetches) differs(o ledger.Output) error {
 	return api.Errorf(api.Conflict, "the result broke off: an output was lost when %d of its bytes had been delivered, and output %s of worker %s, which was made in its place, begins with others; %s",
 		f.prefix.passed, o.ID, o.Worker, f.anew)

@@ -98,6 +98,9 @@ func (k *keptReading) once(ctx context.Context, r *keptResult) error {
 	if err != nil {
 		return err
 	}
+	if next == len(r.parts) {
+		return k.over()
+	}
 	if r.shelved != nil {
 		return k.unshelve(r, next)
 	}

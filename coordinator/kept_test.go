@@ -321,6 +321,7 @@ func TestAPartLostInTheMiddleIsReadOn(t *testing.T) {
 		w.must(f.upload(f.sent(), 10))
 		broken := w.upload()
 		w.must(broken.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: []byte(strings.Repeat("1", 20))}))
+		synctest.Wait()
 		w.must(broken.stream.Send(&pb.UploadRequest{Failure: &pb.Failure{Message: "the disk is broken"}}))
 		l := f.grant()
 		f.done(l, keptOutput(l, 50))
@@ -329,6 +330,27 @@ func TestAPartLostInTheMiddleIsReadOn(t *testing.T) {
 		if r := <-read; r.err != nil || string(r.data) != want {
 			t.Errorf("the result is %q, %v", r.data, r.err)
 		}
+	})
+}
+
+// Where nothing is made in its place, what was passed on of it is of no output.
+func TestAPartLostInTheMiddleThatIsEmptyThen(t *testing.T) {
+	config := unshelved
+	config.ResultBuffer, config.ResultWindow = 10, 10
+	inWorld(t, config, func(w *world) {
+		f := w.attach("w1", 1)
+		told := w.keptJob(f, 50)
+		f.credit(1)
+		read := w.readAll(told.GetId())
+		w.must(f.upload(f.sent(), 10))
+		w.must(f.upload(f.sent(), 10))
+		broken := w.upload()
+		w.must(broken.stream.Send(&pb.UploadRequest{Ticket: f.sent().GetTicket(), Data: []byte(strings.Repeat("2", 20))}))
+		synctest.Wait()
+		w.must(broken.stream.Send(&pb.UploadRequest{Failure: &pb.Failure{Message: "the disk is broken"}}))
+		f.done(f.grant(), nil)
+		go f.serve()
+		w.refused("a result that broke off", (<-read).err, api.Conflict)
 	})
 }
 

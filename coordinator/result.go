@@ -72,7 +72,7 @@ func (d *delivery) run(ctx context.Context) error {
 		}
 		if len(d.inflight) == 0 {
 			if d.feed.over() {
-				return nil
+				return d.over()
 			}
 			if err := d.feed.wait(ctx); err != nil {
 				return err

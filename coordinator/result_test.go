@@ -270,7 +270,7 @@ func TestOutputThatIsNeverBroughtEndsTheStream(t *testing.T) {
 func TestOutputLostInTheMiddle(t *testing.T) {
 	first := bytes.Repeat([]byte("0123456789"), 10)
 	for name, second := range map[string]string{
-		"the same": string(first), "longer": string(first) + "more", "otherwise": "x" + string(first[1:]), "shorter": "01234", "the end differs": string(first[:99]) + "x",
+		"the same": string(first), "longer": string(first) + "more", "otherwise": "x" + string(first[1:]), "shorter": "01234", "nothing": "", "the end differs": string(first[:99]) + "x",
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, Config{ResultBuffer: 10, ResultWindow: 10}, func(w *world) {

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"slices"
@@ -99,7 +98,7 @@ func (f *fetches) first(ctx context.Context, pass passOn) error {
 	if err := a.transfer.Whole(ctx); err != nil {
 		return transferError(ctx, err)
 	}
-	f.begin(a.output)
+	f.prefix.begin()
 	for {
 		b, err := a.transfer.Read(ctx)
 		if errors.Is(err, io.EOF) {
@@ -111,16 +110,6 @@ func (f *fetches) first(ctx context.Context, pass passOn) error {
 		if err := f.forward(a.output, b, pass); err != nil {
 			return err
 		}
-	}
-}
-
-// begin begins with an output, for the first time or again. It is known again
-// when it could break off: it is not held as a whole, and not in this process.
-func (f *fetches) begin(o ledger.Output) {
-	if f.prefix.passed > 0 {
-		f.prefix.recall()
-	} else if o.Bytes > f.hold(o) && !f.c.config.LoneWorker {
-		f.prefix = prefix{sum: sha256.New()}
 	}
 }
 

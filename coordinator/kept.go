@@ -133,7 +133,7 @@ func (r *keptResult) find(at ledger.Position) (int, error) {
 func (k *keptReading) unshelve(r *keptResult, next int) error {
 	for i := next; i < len(r.parts); i++ {
 		p := r.parts[i]
-		k.begin(p.output)
+		k.prefix.begin()
 		if err := cmp.Or(k.forward(p.output, r.shelved[i].Data, k.passing(p)), k.end(p.output)); err != nil {
 			return err
 		}

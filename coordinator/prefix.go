@@ -1,24 +1,24 @@
 package coordinator
 
-import (
-	"bytes"
-	"crypto/sha256"
-	"hash"
-)
+import "hash/maphash"
 
 // prefix knows the bytes again that were passed on of an output before that was
 // lost. What is made in its place may go on behind them when it begins with the
 // same: then all that was passed on is of the one output that there is.
 type prefix struct {
-	passed int64     // bytes
-	sum    hash.Hash // of those; nil when they could not be known again
+	passed int64 // bytes
+	sum    maphash.Hash
 
-	seen  int64     // of passed, those that came again; all of them but after a loss
-	check hash.Hash // of those
+	seen  int64 // of passed, those that came again; all of them but after a loss
+	check maphash.Hash
 }
 
-// recall begins with bytes that come in the place of those before.
-func (p *prefix) recall() { p.seen, p.check = 0, sha256.New() }
+// begin begins with bytes that come in the place of those before, if there were
+// any.
+func (p *prefix) begin() {
+	p.seen = 0
+	p.check.SetSeed(p.sum.Seed())
+}
 
 // skip takes what was passed on already off the front of what comes, and says
 // whether it is the same.
@@ -29,7 +29,7 @@ func (p *prefix) skip(b []byte) (rest []byte, same bool) {
 	}
 	p.seen += n
 	p.check.Write(b[:n])
-	if p.sum == nil || p.seen == p.passed && !bytes.Equal(p.sum.Sum(nil), p.check.Sum(nil)) {
+	if p.seen == p.passed && p.sum.Sum64() != p.check.Sum64() {
 		return nil, false
 	}
 	return b[n:], true
@@ -39,7 +39,5 @@ func (p *prefix) skip(b []byte) (rest []byte, same bool) {
 func (p *prefix) pass(b []byte) {
 	p.passed += int64(len(b))
 	p.seen = p.passed
-	if p.sum != nil {
-		p.sum.Write(b)
-	}
+	p.sum.Write(b)
 }

@@ -91,17 +91,18 @@ func (l *Ledger) serve(w *worker) served {
 	if l.keepPromise(w) {
 		return granted
 	}
-	best := nothing
+	best, kept := nothing, false // kept: its next slot is a bounded job's
 	for _, r := range l.runnable {
 		k := r.current()
 		if !l.allows(r, k, w.class) {
 			continue
 		}
-		if l.nextIs(w, r, k) {
-			return unfit
-		}
+		kept = kept || l.nextIs(w, r, k)
 		if l.capped(r) {
 			continue
+		}
+		if kept {
+			return unfit
 		}
 		switch l.serveFrom(r, k, w) {
 		case granted:
@@ -115,7 +116,7 @@ func (l *Ledger) serve(w *worker) served {
 			return unfit
 		}
 	}
-	if l.grantMerge(w) {
+	if !kept && l.grantMerge(w) {
 		return granted
 	}
 	return best

@@ -333,8 +333,9 @@ func TestADiskThatDeadWorkersFill(t *testing.T) {
 			t.Errorf("a broken disk: %q", said)
 		}
 		time.AfterFunc(time.Second, cleaned) // once it waits
-		if said := excuse(t.Context(), syscall.ENOSPC); !strings.Contains(said, "dead workers") {
-			t.Errorf("it says %q", said)
+		began := time.Now()
+		if said := excuse(t.Context(), syscall.ENOSPC); !strings.Contains(said, "dead workers") || time.Since(began) != time.Second {
+			t.Errorf("it says %q after %v", said, time.Since(began))
 		}
 	})
 }

@@ -12,8 +12,7 @@ import (
 // slower: of each process only the latest is kept.
 type members struct {
 	logger  *slog.Logger
-	self    string // its own name
-	addr    string // where it is reached
+	addr    string // where its own coordinator is reached
 	observe func(fleet.Member)
 
 	mu      sync.Mutex
@@ -31,7 +30,7 @@ type process struct {
 
 func newMembers(logger *slog.Logger, addr string, observe func(fleet.Member)) *members {
 	return &members{
-		logger: logger, self: memberName(addr), addr: addr, observe: observe,
+		logger: logger, addr: addr, observe: observe,
 		waiting: make(map[process]fleet.Member), signal: make(chan struct{}, 1),
 	}
 }
@@ -68,7 +67,7 @@ func (m *members) run(ctx context.Context) error {
 // pass tells the coordinator of a member, but for what it was in an earlier life.
 func (m *members) pass(member fleet.Member) {
 	other := member.Role == fleet.Coordinator
-	if other && member.Name == m.self {
+	if other && member.Name == memberName(m.addr) {
 		return
 	}
 	m.observe(member)

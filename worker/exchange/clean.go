@@ -14,8 +14,9 @@ const lockName = "lock"
 // cleaner removes the spool folders of workers that are gone: those with a lock
 // that nobody holds. They can be large, so it is done beside everything else.
 type cleaner struct {
-	quit chan struct{}
-	done chan struct{}
+	quit    chan struct{}
+	done    chan struct{}
+	removed bool // something was; to be read once done is closed
 }
 
 func startCleaner(parent string) *cleaner {
@@ -30,8 +31,8 @@ func startCleaner(parent string) *cleaner {
 	return c
 }
 
-// wait waits until the cleaning is over, or until ctx ends, and says whether it
-// was still going on.
+// wait waits until the cleaning is over, and says whether that was still to come
+// and has removed anything. It is cut short, and says yes, when ctx ends.
 func (c *cleaner) wait(ctx context.Context) bool {
 	select {
 	case <-c.done:
@@ -40,9 +41,10 @@ func (c *cleaner) wait(ctx context.Context) bool {
 	}
 	select {
 	case <-c.done:
+		return c.removed
 	case <-ctx.Done():
+		return true
 	}
-	return true
 }
 
 // stop ends the cleaning, in the middle of a folder if need be.
@@ -60,6 +62,7 @@ func (c *cleaner) consider(dir string) {
 	if tryLock(lock) != nil {
 		return
 	}
+	c.removed = true
 	if err := c.remove(dir); err != nil {
 		slog.Warn("an old spool could not be removed", "folder", dir, "error", err)
 	}

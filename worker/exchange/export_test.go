@@ -11,9 +11,10 @@ func (s *Spool) Mend(n int) (bool, error) { return s.mend(n) }
 // Cleaned waits until what crashed workers left is removed.
 func (s *Spool) Cleaned() { s.clean.wait(context.Background()) }
 
-// Clean is a cleaning that goes on until the function is called that it returns.
-func (s *Spool) Clean() func() {
-	s.clean = &cleaner{quit: make(chan struct{}), done: make(chan struct{})}
+// Clean is a cleaning, of something or of nothing, that goes on until the function
+// is called that it returns.
+func (s *Spool) Clean(removes bool) func() {
+	s.clean = &cleaner{quit: make(chan struct{}), done: make(chan struct{}), removed: removes}
 	return sync.OnceFunc(func() { close(s.clean.done) })
 }
 

@@ -322,7 +322,11 @@ func TestADiskThatDeadWorkersFill(t *testing.T) {
 		if said := excuse(t.Context(), syscall.ENOSPC); said != "" {
 			t.Errorf("nothing was left, and it says %q", said)
 		}
-		cleaned := s.Clean()
+		time.AfterFunc(time.Second, s.Clean(false)) // once it waits
+		if said := excuse(t.Context(), syscall.ENOSPC); said != "" {
+			t.Errorf("the cleaning found nothing, and it says %q", said)
+		}
+		cleaned := s.Clean(true)
 		defer cleaned()
 		ended, end := context.WithCancel(t.Context())
 		end()

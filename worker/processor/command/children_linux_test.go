@@ -161,26 +161,28 @@ func TestNothingOutlivesAWorkerThatIsKilled(t *testing.T) {
 // at again; others that show none are not.
 func TestWhoChangesIsLookedAtAgain(t *testing.T) {
 	stat := filepath.Join(t.TempDir(), "stat")
-	write := func(state, flags, envEnd string) {
+	write := func(state, flags, envStart, envEnd string) {
 		fields := append([]string{state}, strings.Fields(strings.Repeat("1 ", 50))...)
-		fields[statFlags-statState], fields[statEnvEnd-statState] = flags, envEnd
+		fields[statFlags-statState], fields[statEnvStart-statState], fields[statEnvEnd-statState] = flags, envStart, envEnd
 		if err := os.WriteFile(stat, []byte("7 (a ) b) "+strings.Join(fields, " ")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, test := range []struct {
-		state, flags, envEnd string
-		want                 bool
+		state, flags, envStart, envEnd string
+		want                           bool
 	}{
-		{"R", "4194304", "0", true}, {"S", "4194304", "140725214400489", false},
-		{"Z", "4194304", "0", false}, {"S", "2129984", "0", false},
+		{"R", "4194304", "0", "0", true}, {"R", "4194304", "140725214400001", "0", true},
+		{"S", "4194304", "140725214400001", "140725214400489", true}, // it was changing when it was looked at
+		{"S", "4194304", "140725214400489", "140725214400489", false},
+		{"Z", "4194304", "0", "0", false}, {"S", "2129984", "0", "0", false},
 	} {
-		write(test.state, test.flags, test.envEnd)
+		write(test.state, test.flags, test.envStart, test.envEnd)
 		if changing(stat) != test.want {
 			t.Errorf("%+v: changing = %t", test, !test.want)
 		}
 	}
-	if changing("/proc/self/stat") || changing("/proc/0/stat") {
-		t.Error("this process, or none, is changing")
+	if changing("/proc/0/stat") {
+		t.Error("no process is changing")
 	}
 }

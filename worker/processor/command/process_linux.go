@@ -108,7 +108,7 @@ func younger(program, last int) []int {
 
 // killEach kills those that have the mark in their environment. It says whether
 // it has to be done again: for those that they started meanwhile, and for
-// processes that are becoming another program at this moment, and show nothing.
+// processes that were becoming another program at that moment, and showed nothing.
 func killEach(pids []int, mark []byte) (again bool) {
 	for _, pid := range pids {
 		proc := filepath.Join("/proc", strconv.Itoa(pid))
@@ -126,16 +126,18 @@ func killEach(pids []int, mark []byte) (again bool) {
 
 // Fields of a process's stat that come after its name, as proc(5) counts them.
 const (
-	statState  = 3
-	statFlags  = 9
-	statEnvEnd = 51
+	statState    = 3
+	statFlags    = 9
+	statEnvStart = 50
+	statEnvEnd   = 51
 )
 
 // kernelThread is the flag of what is no process of anybody's.
 const kernelThread = 0x00200000
 
-// changing says whether the process with this stat is between two programs: it
-// lives, and its environment is not yet in place.
+// changing says whether the process with this stat, which has shown nothing, was
+// between two programs: it lives, and its environment is not yet in place, or is
+// there by now.
 func changing(stat string) bool {
 	text, err := os.ReadFile(stat)
 	_, rest, named := bytes.Cut(text[bytes.LastIndexByte(text, ')')+1:], []byte{' '})
@@ -145,5 +147,7 @@ func changing(stat string) bool {
 	}
 	flags, err := strconv.ParseUint(string(fields[statFlags-statState]), 10, 64)
 	dead := bytes.ContainsAny(fields[0], "ZXx")
-	return err == nil && !dead && flags&kernelThread == 0 && string(fields[statEnvEnd-statState]) == "0"
+	from, to := fields[statEnvStart-statState], fields[statEnvEnd-statState]
+	none := string(to) != "0" && bytes.Equal(from, to)
+	return err == nil && !dead && flags&kernelThread == 0 && !none
 }

@@ -265,25 +265,19 @@ func (o *owner) warnUnseen(s *session, outcome ledger.Outcome) {
 	if o.c.config.LoneWorker {
 		return // it ends the job, which says so itself
 	}
-	if outcome.Class == ledger.OutcomeUnable {
+	switch outcome.Class {
+	case ledger.OutcomeUnable:
 		o.warnUnable(s, outcome.Fence.Job, outcome.Reason)
-	}
-	if j := o.jobs[outcome.Fence.Job]; j != nil && outcome.Class == ledger.OutcomeInputGone && !j.unseen[s.worker] {
-		if j.unseen == nil {
-			j.unseen = make(map[ledger.WorkerID]bool)
+	case ledger.OutcomeInputGone:
+		if j := o.jobs[outcome.Fence.Job]; j.warns(s.worker, outcome.Class) {
+			o.logger.Warn("input not seen", "job", j.name, "worker", string(s.worker), "reason", wire.Message(outcome.Failure))
 		}
-		j.unseen[s.worker] = true
-		o.logger.Warn("input not seen", "job", j.name, "worker", string(s.worker), "reason", wire.Message(outcome.Failure))
 	}
 }
 
 // warnUnable tells, once, of a worker that can run nothing of a job.
 func (o *owner) warnUnable(s *session, id ledger.JobID, reason string) {
-	if j := o.jobs[id]; j != nil && !j.unable[s.worker] {
-		if j.unable == nil {
-			j.unable = make(map[ledger.WorkerID]bool)
-		}
-		j.unable[s.worker] = true
+	if j := o.jobs[id]; j.warns(s.worker, ledger.OutcomeUnable) {
 		o.logger.Warn("worker can't run the job", "job", j.name, "worker", string(s.worker), "reason", reason)
 	}
 }

@@ -42,8 +42,27 @@ type job struct {
 	shelved  bool        // the ledger was told that the result is here
 	expires  ledger.Time // once it has ended
 
-	unable map[ledger.WorkerID]bool // workers that can run nothing of it, and it was logged
-	unseen map[ledger.WorkerID]bool // workers that did not see a file of it, and it was logged
+	warned map[warning]bool // what was logged of its workers
+}
+
+// warning is something that a worker lacks for a job: all of it, or a file.
+type warning struct {
+	worker ledger.WorkerID
+	class  ledger.OutcomeClass
+}
+
+// warns says whether a worker's answer of a class is the first one, and so to be
+// logged.
+func (j *job) warns(worker ledger.WorkerID, class ledger.OutcomeClass) bool {
+	w := warning{worker, class}
+	if j == nil || j.warned[w] {
+		return false
+	}
+	if j.warned == nil {
+		j.warned = make(map[warning]bool)
+	}
+	j.warned[w] = true
+	return true
 }
 
 // Contexts of leases that belong to no stage.
@@ -162,9 +181,10 @@ func (j *job) Fragment(i int) *pb.Fragment {
 	return j.fragments[i]
 }
 
-// release drops what can be made again.
+// release drops what can be made again, and what of an ended job is no matter.
 func (j *job) release() {
 	j.spec, j.plan, j.shared, j.fragments, j.contexts = nil, nil, nil, nil, nil
+	j.warned = nil
 }
 
 // planned is the job's transition from planning.

@@ -204,6 +204,7 @@ func (l *Ledger) followLost(f *OutputsLost) {
 	for i := range l.stagesOf(r) {
 		closed = append(closed, r.job.stages[i].closed)
 	}
+	ran := r != nil && r.job.state == StateRunning
 	took := l.state.Apply(f)
 	if r == nil {
 		return
@@ -230,6 +231,9 @@ func (l *Ledger) followLost(f *OutputsLost) {
 		}
 	}
 	r.commit.pending.add(0, 1)
+	if !ran {
+		l.askSinks(r) // who came meanwhile
+	}
 	l.restartReading(r)
 	l.moveOn(r)
 	l.touch(r)

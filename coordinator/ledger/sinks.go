@@ -62,16 +62,32 @@ func (l *Ledger) checkSink(r *run, by *worker) {
 	if by != nil {
 		k.saw(by)
 	}
-	for _, id := range slices.Sorted(maps.Keys(l.workers)) {
-		if w := l.workers[id]; w.attached {
-			l.askSink(r, w, w.able() && l.allows(r, k, w.class))
-		}
+	for _, w := range l.present() {
+		l.askSink(r, w, w.able() && l.allows(r, k, w.class))
 	}
 	if len(k.bars) > 0 {
 		r.sinkBy, r.planner = l.now.Add(l.cfg.SinkWait), by
 		l.timers.push(timer{at: r.sinkBy, kind: dueJob, run: r})
 		l.checking = append(l.checking, r)
 		l.settleSink(r)
+	}
+}
+
+// present returns the attached workers, by name.
+func (l *Ledger) present() (all []*worker) {
+	for _, id := range slices.Sorted(maps.Keys(l.workers)) {
+		if w := l.workers[id]; w.attached {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// askSinks asks all workers about the folder of a job that is to write again:
+// those that have not said what they see.
+func (l *Ledger) askSinks(r *run) {
+	for _, w := range l.present() {
+		l.askSink(r, w, false)
 	}
 }
 

@@ -19,8 +19,8 @@ func (l *Ledger) workerAttached(e *WorkerAttached) {
 	l.emit(a) // first, whatever the inventory brings about
 	for i := range e.Leases {
 		h := &e.Leases[i]
-		held[h.Lease.Fence] = true
 		if b := l.adopt(w, &h.Lease, h.Started); b != nil {
+			held[h.Lease.Fence] = true
 			b.started = b.started || h.Started
 			a.Keep = append(a.Keep, h.Lease.Fence)
 		} else {
@@ -34,7 +34,7 @@ func (l *Ledger) workerAttached(e *WorkerAttached) {
 	}
 	for b := range w.leases.all() {
 		if !held[b.fence] {
-			l.lost(b) // the grant did not arrive, or the worker has crashed
+			l.lost(b) // the grant did not arrive, the worker has crashed, or the job is about to end
 		}
 	}
 	l.changeWorker(w)

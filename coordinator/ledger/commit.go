@@ -167,6 +167,7 @@ func (l *Ledger) followFailed(f *RangeFailed, took bool) {
 			l.failed(r, k, x)
 		}
 		l.relist(r)
+		l.askRefused(r) // later batches may be smaller
 	} else if b != nil {
 		l.reopen(r, k, f.From, f.To)
 	}

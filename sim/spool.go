@@ -156,7 +156,8 @@ func (b *book) makesRoom(id ledger.JobID) {
 					continue
 				}
 				j.full[on] = slices.DeleteFunc(full, func(n ledger.WorkerID) bool { return n == s.name })
-				if g := b.stageOf(j.id, on.stage); g != nil && s.takes() {
+				_, failed := j.spent[on] // it may be left to another one then
+				if g := b.stageOf(j.id, on.stage); g != nil && s.takes() && !failed {
 					g.expect(on.span, at)
 				}
 			}

@@ -39,7 +39,8 @@ func (l *Ledger) retryDue(b *batch) {
 	switch {
 	case b.phase == batchBacksOff && b.retryAt <= l.now:
 		b.full = nil // they may have room by now
-		if b.kind != LeaseMerge {
+		// That nobody had room is no failure: who failed it before gets it no later.
+		if b.kind != LeaseMerge && !b.cramped {
 			b.anybody = l.now.Add(l.cfg.Lease)
 			l.timers.push(timer{at: b.anybody, kind: dueRetry, batch: b})
 		}

@@ -345,9 +345,6 @@ func (b *book) heard(at ledger.Time, s *seat, o ledger.Outcome, l *leaseBook, fr
 		if j != nil && o.Class == ledger.OutcomeInputGone {
 			j.saw(tried{l.stage, l.span}, s)
 		}
-		if j != nil && o.Class == ledger.OutcomeUnable && l.kind != ledger.LeaseMerge {
-			j.cannot[cannotOf{l.stage, s.name, s.incarnation}] = true
-		}
 		if j != nil && o.Class == ledger.OutcomeNoRoom {
 			j.full[tried{l.stage, l.span}] = append(j.full[tried{l.stage, l.span}], s.name)
 		}

@@ -79,6 +79,9 @@ func (b *book) attached(at ledger.Time, e ledger.Attached) {
 	l := b.w.coordinator.linkOf(e.Worker, e.Session)
 	s.worker = l.worker
 	b.checkTaken(at, s, l)
+	if s.burnt {
+		b.mayForgetUnable(s)
+	}
 	s.incarnate(l)
 	b.attaching(at, s, s.asks)
 	b.audit(s.asks)

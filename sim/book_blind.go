@@ -19,11 +19,17 @@ func (j *jobBook) saw(on tried, s *seat) {
 // leaves that to others, however long they are busy, or need to come back.
 func (b *book) blindFor(at ledger.Time, j *jobBook, s *seat, on tried) bool {
 	for was, blind := range j.unseen { // in any order: it is a question of yes or no
-		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(blind, s.name) && b.mayStillSee(at, j, was.stage, blind) {
+		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(blind, s.name) && (b.mayStillSee(at, j, was.stage, blind) || b.cordoning()) {
 			return true
 		}
 	}
 	return false
+}
+
+// cordoning says whether a cordon, or its end, is not durable yet: the book can't
+// tell what the coordinator makes of it meanwhile.
+func (b *book) cordoning() bool {
+	return slices.ContainsFunc(b.seats, func(s *seat) bool { return s.asking > 0 })
 }
 
 // askedAll says whether some range was offered to everybody who can take it, or

@@ -182,7 +182,7 @@ func (b *book) ended(at ledger.Time, e ledger.JobEnded) {
 		return
 	}
 	for _, l := range slices.Clone(b.live) {
-		if l.fence.Job == e.Job && !l.told && !b.drains(l.inputs) {
+		if moves := l.stage == len(j.stages)-3 && b.drains(l.inputs); l.fence.Job == e.Job && !l.told && !moves {
 			b.end(l, 0) // a merge that nobody waits for any more
 		}
 	}

@@ -350,6 +350,7 @@ func (b *book) acked(at ledger.Time, e ledger.Ack) {
 	if j := b.jobs[e.Fence.Job]; won(r.class) && j != nil && !j.wins[e.Fence] && !j.ruined() {
 		b.fail("acknowledged %v before it was durable", e.Fence)
 	}
+	b.learnsUnable(r)
 	b.settle(at, r, e.Fence)
 }
 

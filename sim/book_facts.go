@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/millrace/millrace/coordinator/ledger"
@@ -257,15 +258,20 @@ func (b *book) rangeFailed(f *ledger.RangeFailed) {
 		return // that spends nothing
 	}
 	j.failures++
-	on := tried{f.Stage, span{int64(f.From), int64(f.To)}}
-	j.spent[on]++
-	if j.spentBy[on] == nil {
-		j.spentBy[on] = map[ledger.WorkerID]int{}
+	j.failedBy[f.Worker]++
+	whole := tried{f.Stage, span{int64(f.From), int64(f.To)}}
+	j.spent[whole]++
+	if j.spentBy[whole] == nil {
+		j.spentBy[whole] = map[ledger.WorkerID]int{}
 	}
-	j.spentBy[on][f.Worker]++
+	j.spentBy[whole][f.Worker]++
 	j.fatal = j.fatal || f.Class == ledger.OutcomeFatal
 	if f.SplitAt > 0 {
 		j.halved = append(j.halved, span{int64(f.From), int64(f.To)})
+		for _, half := range []span{{int64(f.From), int64(f.SplitAt)}, {int64(f.SplitAt), int64(f.To)}} { // they have been tried as often
+			on := tried{f.Stage, half}
+			j.spent[on], j.spentBy[on] = j.spent[whole], maps.Clone(j.spentBy[whole])
+		}
 	}
 }
 

@@ -45,13 +45,14 @@ type jobBook struct {
 	blind     bool                          // an end was proposed, since nobody does
 	halved    []span                        // ranges of the source that were split, for they needed too much memory
 	views     map[ledger.WorkerID]*viewBook // who was asked about the folder, or planned
-	cannot    map[cannotOf]bool
+	cannot    map[cannotOf]bool             // whether it is sure that the coordinator knows
 	plannedAt ledger.Time
 	settled   bool // since then nobody had anything to say any more of the folder, or another coordinator came
 	fresh     bool // in this step
 	owes      bool // its end, at the end of this step
 	unable    bool // an end was proposed, since nobody can run it, or a worker has another folder
 	failures  uint64
+	failedBy  map[ledger.WorkerID]uint64 // what was not refunded
 	fatal     bool
 	delivered []delivery
 	reread    bool
@@ -203,7 +204,7 @@ func (g *stageBook) lose(j *jobBook, which func(entryBook) bool) (lost bool) {
 func newJobBook(id ledger.JobID, d *jobDef, at ledger.Time) *jobBook {
 	return &jobBook{id: id, def: d, submitted: at, state: ledger.StatePlanning,
 		stages: []*stageBook{{total: 1}, {total: 1}},
-		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]tried{}, spent: map[tried]int{},
+		wins:   map[ledger.Fence]bool{}, failing: map[ledger.Fence]tried{}, failedBy: map[ledger.WorkerID]uint64{}, spent: map[tried]int{},
 		spentBy: map[tried]map[ledger.WorkerID]int{}, doneBy: map[int]map[*seat]ledger.Time{}, lost: map[tried]int{}, unseen: map[tried][]ledger.WorkerID{}, views: map[ledger.WorkerID]*viewBook{}, cannot: map[cannotOf]bool{}, full: map[tried][]ledger.WorkerID{}}
 }
 

@@ -84,18 +84,18 @@ func (b *book) failedAgain(at ledger.Time, s *seat, l *leaseBook) {
 	if q.paused && q.trial {
 		q.at, q.trial, q.alone = at, false, false
 	}
-	q.due = len(q.sure) >= b.w.law.ledger.QuarantineAfter && s.takes() && b.othersDo(s, l)
+	q.due = len(q.sure) >= b.w.law.ledger.QuarantineAfter && s.takes() && b.othersDo(at, s, l)
 }
 
 // othersDo says whether another worker has done some of what this one fails, and
 // another one is there that can.
-func (b *book) othersDo(s *seat, l *leaseBook) bool {
+func (b *book) othersDo(at ledger.Time, s *seat, l *leaseBook) bool {
 	j, did := b.jobs[l.fence.Job], false
-	for other, at := range j.doneBy[l.stage] { // in any order: it is a question of yes or no
-		did = did || other != s && at >= s.failing.since
+	for other, last := range j.doneBy[l.stage] { // in any order: it is a question of yes or no
+		did = did || other != s && last >= s.failing.since
 	}
 	return did && slices.ContainsFunc(b.seats, func(other *seat) bool {
-		return other != s && other.takes() && fits(other.worker, j.def.settings.Labels, j.requires())
+		return other != s && other.takes() && fits(other.worker, j.def.settings.Labels, j.requires()) && !b.closedTo(at, j, b.stageOf(j.id, l.stage), other)
 	})
 }
 
@@ -155,8 +155,9 @@ func (b *book) refunded(f *ledger.AttemptsRefunded) {
 		}
 		for on, by := range j.spentBy {
 			j.spent[on] -= by[f.Worker]
-			j.failures -= uint64(by[f.Worker])
 			delete(by, f.Worker)
 		}
+		j.failures -= j.failedBy[f.Worker]
+		delete(j.failedBy, f.Worker)
 	}
 }

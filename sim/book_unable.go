@@ -108,7 +108,7 @@ func (b *book) otherFolder(j *jobBook) bool {
 
 // out says whether a worker gets nothing of a stage, as long as there are others.
 func (b *book) out(at ledger.Time, j *jobBook, stage int, s *seat) bool {
-	if j.cannot[cannotOf{stage, s.name, s.incarnation}] {
+	if _, told := j.cannot[cannotOf{stage, s.name, s.incarnation}]; told {
 		return true
 	}
 	v := j.view(s)
@@ -128,6 +128,29 @@ func (b *book) closedTo(at ledger.Time, j *jobBook, g *stageBook, s *seat) bool 
 	return b.out(at, j, stage, s) || j.writing(stage) && j.state == ledger.StateRunning && (v == nil || !v.seen)
 }
 
+// learnsUnable notes that a worker can run nothing of a stage, when what it says
+// is taken: of a lease that it had no more it is not.
+func (b *book) learnsUnable(r *report) {
+	if r.class != ledger.OutcomeUnable || r.lease == nil || r.lease.kind == ledger.LeaseMerge {
+		return
+	}
+	if j := b.jobs[r.lease.fence.Job]; j != nil {
+		j.cannot[cannotOf{r.lease.stage, r.seat.name, r.seat.incarnation}] = true
+	}
+}
+
+// mayForgetUnable notes that a worker that comes back may have been forgotten, with
+// what it can't run: the book can't tell.
+func (b *book) mayForgetUnable(s *seat) {
+	for _, j := range b.order {
+		for on := range j.cannot { // in any order: each for itself
+			if on.worker == s.name {
+				j.cannot[on] = false
+			}
+		}
+	}
+}
+
 // outOf names the workers that get nothing of a stage.
 func (b *book) outOf(at ledger.Time, j *jobBook, stage int) (names []ledger.WorkerID) {
 	for _, s := range b.seats {
@@ -144,13 +167,14 @@ func (b *book) grantAble(at ledger.Time, s *seat, j *jobBook, l *ledger.Lease) {
 	if l.Kind != ledger.LeaseProcess {
 		return
 	}
-	if v := j.view(s); j.writing(l.Stage) && (v == nil || v.asked) && !j.cannot[cannotOf{l.Stage, s.name, s.incarnation}] {
+	sure, told := j.cannot[cannotOf{l.Stage, s.name, s.incarnation}]
+	if v := j.view(s); j.writing(l.Stage) && (v == nil || v.asked) && !told {
 		b.fail("granted %v to %s, which has not said whether it sees the folder", l.Fence, s.name)
 	}
 	if j.writing(l.Stage) && b.holds(at, j) && b.outstanding(j) {
 		b.fail("granted %v before all have said whether they see the folder", l.Fence)
 	}
-	if b.out(at, j, l.Stage, s) && b.mayStillSee(at, j, l.Stage, nil) {
+	if b.out(at, j, l.Stage, s) && (sure || !told) && b.mayStillSee(at, j, l.Stage, nil) {
 		b.fail("granted %v to %s, which can't run it", l.Fence, s.name)
 	}
 }

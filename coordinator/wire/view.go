@@ -135,6 +135,9 @@ func notes(v ledger.JobView) []string {
 	for _, b := range v.Barred[:min(len(v.Barred), maxBarred)] {
 		said = append(said, fmt.Sprintf("worker %s gets nothing of it: %s", b.Worker, b.Reason))
 	}
+	if more := len(v.Barred) - maxBarred; more > 0 {
+		said = append(said, fmt.Sprintf("and so for %d more", more))
+	}
 	if v.State == ledger.StateCancelled && v.Reason != "" {
 		said = append(said, "cancelled: "+v.Reason)
 	}

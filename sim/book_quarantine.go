@@ -94,8 +94,12 @@ func (b *book) othersDo(at ledger.Time, s *seat, l *leaseBook) bool {
 	for other, last := range j.doneBy[l.stage] { // in any order: it is a question of yes or no
 		did = did || other != s && last >= s.failing.since
 	}
+	var requires []string // of what failed: the job may be at another stage by now
+	if l.stage >= 0 {
+		requires = j.def.plan.Stages[l.stage].Requires
+	}
 	return did && slices.ContainsFunc(b.seats, func(other *seat) bool {
-		return other != s && other.takes() && fits(other.worker, j.def.settings.Labels, j.requires()) && !b.closedTo(at, j, b.stageOf(j.id, l.stage), other)
+		return other != s && other.takes() && fits(other.worker, j.def.settings.Labels, requires) && !b.closedTo(at, j, b.stageOf(j.id, l.stage), other)
 	})
 }
 

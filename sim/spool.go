@@ -85,8 +85,8 @@ func (b *book) unasked(j *jobBook, asked []ledger.WorkerID, requires []string) b
 // asked, or results of jobs that are over are in the way.
 func (b *book) checkRoom(f *ledger.RangeFailed) {
 	r, j := b.reports[f.Fence], b.jobs[f.Fence.Job]
-	if r == nil || r.class != ledger.OutcomeNoRoom || j == nil {
-		return
+	if r == nil || r.class != ledger.OutcomeNoRoom || j == nil || f.Class == ledger.OutcomeExpired {
+		return // that its lease had run out by then is another thing
 	}
 	var requires []string
 	if f.Stage >= 0 {

@@ -19,17 +19,19 @@ func (j *jobBook) saw(on tried, s *seat) {
 // leaves that to others, however long they are busy, or need to come back.
 func (b *book) blindFor(at ledger.Time, j *jobBook, s *seat, on tried) bool {
 	for was, blind := range j.unseen { // in any order: it is a question of yes or no
-		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(blind, s.name) && (b.mayStillSee(at, j, was.stage, blind) || b.cordoning()) {
+		if was.stage == on.stage && was.span.overlaps(on.span) && slices.Contains(blind, s.name) && (b.mayStillSee(at, j, was.stage, blind) || b.unsure(at)) {
 			return true
 		}
 	}
 	return false
 }
 
-// cordoning says whether a cordon, or its end, is not durable yet: the book can't
-// tell what the coordinator makes of it meanwhile.
-func (b *book) cordoning() bool {
-	return slices.ContainsFunc(b.seats, func(s *seat) bool { return s.asking > 0 })
+// unsure says whether the book can't tell of some worker whether it is expected
+// back: a cordon, or its end, is not durable yet, or it may have been forgotten.
+func (b *book) unsure(at ledger.Time) bool {
+	return slices.ContainsFunc(b.seats, func(s *seat) bool {
+		return s.asking > 0 || s.burnt && !s.attached && at < s.gone.Add(b.w.law.ledger.WorkerGone)
+	})
 }
 
 // askedAll says whether some range was offered to everybody who can take it, or

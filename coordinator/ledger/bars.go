@@ -132,18 +132,25 @@ func (l *Ledger) cannot(w *worker, b *batch, o *Outcome) {
 	}
 }
 
-// nobody is why a job ends of which nobody can run a stage: what the first
-// workers have said.
+// nobody is why a job ends of which nobody can run a stage: the first reasons
+// that workers have, with their names.
 func (l *Ledger) nobody(k *work) string {
-	said := l.barsOf(k)
-	reasons := make([]string, 0, maxNamed+1)
-	for _, x := range said[:min(len(said), maxNamed)] {
-		reasons = append(reasons, fmt.Sprintf("%s: %s", x.Worker, x.Reason))
+	var reasons []string // each once
+	names := map[string][]WorkerID{}
+	for _, x := range l.barsOf(k) {
+		if names[x.Reason] == nil {
+			reasons = append(reasons, x.Reason)
+		}
+		names[x.Reason] = append(names[x.Reason], x.Worker)
 	}
-	if more := len(said) - maxNamed; more > 0 {
-		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	said := make([]string, 0, maxNamed+1)
+	for _, reason := range reasons[:min(len(reasons), maxNamed)] {
+		said = append(said, listed(names[reason])+": "+reason)
 	}
-	return "no worker that may run it can: " + strings.Join(reasons, "; ")
+	if more := len(reasons) - maxNamed; more > 0 {
+		said = append(said, fmt.Sprintf("and %d reasons more", more))
+	}
+	return "no worker that may run it can: " + strings.Join(said, "; ")
 }
 
 // Barred is a worker that gets nothing of a job's stage, and why.

@@ -113,8 +113,8 @@ func TestExposure(t *testing.T) {
 		{"mill.example:7", false, true, false, []string{"submit jobs", "--tls-cert"}},
 		{"7", false, false, true, []string{"not HOST:PORT"}},
 	} {
-		err := CheckExposure(Coordinator, c.listen, c.tls, c.key, c.insecure)
-		if open := Exposure(Coordinator, c.listen, c.tls, c.key); err != nil && c.listen != "7" && !strings.HasPrefix(err.Error(), open+": ") ||
+		err := CheckExposure(Coordinator, c.tls, c.key, c.insecure, c.listen)
+		if open := Exposure(Coordinator, c.tls, c.key, c.listen); err != nil && c.listen != "7" && !strings.HasPrefix(err.Error(), open+": ") ||
 			err == nil && (open != "") != c.insecure {
 			t.Errorf("on %s there is open: %q", c.listen, open)
 		}

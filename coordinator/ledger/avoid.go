@@ -4,9 +4,10 @@ import "slices"
 
 // avoids says whether a batch should rather go to another worker, while there
 // is another one: because this one did not find its input, did not reach an
-// output that it reads, had no room for what it makes, or failed it before, and the time of a lease is not over
-// or another one is idle. When all have failed it, those go first that did so
-// longer ago. Nobody leaves it to those who have less to offer.
+// output that it reads, had no room for what it makes, or failed it before, and
+// the time of a lease is not over or another one is idle. When all have failed
+// it, those go first that did so longer ago. Nobody leaves it to those who have
+// less to offer.
 func (l *Ledger) avoids(b *batch, w *worker) bool {
 	f, _ := b.work.stage.failed.get(b.from)
 	if f == nil && b.unreached == nil && b.full == nil {

@@ -182,7 +182,7 @@ func (l *Ledger) barsOf(k *work) (list []Barred) {
 // explainBars returns which workers get nothing of a stage.
 func (l *Ledger) explainBars(k *work) (waits []Wait) {
 	for _, x := range l.barsOf(k) {
-		if x.Reason == unanswered {
+		if k.bars[x.Worker].asked {
 			continue // they are counted
 		}
 		waits = append(waits, Wait{Kind: WaitBarred, Name: string(x.Worker), Why: x.Reason})

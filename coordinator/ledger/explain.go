@@ -66,8 +66,27 @@ const (
 	waitKinds
 )
 
+// whatWorkersDo is what N of M workers do, in the singular and the plural.
+var whatWorkersDo = [waitKinds][2]string{
+	WaitDraining:    {"is draining", "are draining"},
+	WaitSilent:      {"is silent", "are silent"},
+	WaitCordoned:    {"is cordoned", "are cordoned"},
+	WaitSuspected:   {"is suspected by gossip", "are suspected by gossip"},
+	WaitQuarantined: {"is in quarantine: it failed what others do", "are in quarantine: they failed what others do"},
+	WaitBlamed:      {"has failed the batch, and leaves it to others", "have failed the batch, and leave it to others"},
+	WaitBlind:       {"does not find its input, and leaves it to others", "do not find its input, and leave it to others"},
+	WaitAsked:       {"has not said whether the output folder is seen there", "have not said whether the output folder is seen there"},
+	WaitUnable:      {"can't run it", "can't run it"},
+	WaitUnreached:   {"does not reach an output that it reads, and leaves it to others", "do not reach an output that it reads, and leave it to others"},
+	WaitFull:        {"has no room for its output, and leaves it to others", "have no room for its output, and leave it to others"},
+	WaitCredit:      {"is busy", "are busy"},
+}
+
 // String returns the reason as a sentence, without a stop.
 func (x Wait) String() string {
+	if do := whatWorkersDo[x.Kind]; do[0] != "" {
+		return x.workers(do[0], do[1])
+	}
 	switch x.Kind {
 	case WaitPaused:
 		return "the job is paused"
@@ -97,42 +116,18 @@ func (x Wait) String() string {
 		return fmt.Sprintf("%d of %d workers lack the label `%s`", x.N, x.M, x.Name)
 	case WaitProcessor:
 		return fmt.Sprintf("%d of %d workers lack the processor `%s`", x.N, x.M, x.Name)
-	case WaitDraining:
-		return x.workers("is", "are") + " draining"
-	case WaitSilent:
-		return x.workers("is", "are") + " silent"
-	case WaitCordoned:
-		return x.workers("is", "are") + " cordoned"
-	case WaitSuspected:
-		return x.workers("is", "are") + " suspected by gossip"
-	case WaitQuarantined:
-		return x.workers("is in quarantine: it", "are in quarantine: they") + " failed what others do"
-	case WaitBlamed:
-		return x.workers("has failed the batch, and leaves", "have failed the batch, and leave") + " it to others"
-	case WaitBlind:
-		return x.workers("does not find its input, and leaves", "do not find its input, and leave") + " it to others"
 	case WaitReturn:
 		return fmt.Sprintf("nobody who was asked finds its input: the worker `%s` was not asked, and is waited for up to %v", x.Name, shown(x.For))
-	case WaitAsked:
-		return x.workers("has", "have") + " not said whether the output folder is seen there"
-	case WaitUnable:
-		return x.workers("can't run it", "can't run it")
 	case WaitFolder:
 		return "nothing is written before the workers have said whether they see the output folder"
 	case WaitBarred:
 		return fmt.Sprintf("the worker `%s` gets nothing of it: %s", x.Name, x.Why)
-	case WaitUnreached:
-		return x.workers("does not reach an output that it reads, and leaves", "do not reach an output that it reads, and leave") + " it to others"
-	case WaitFull:
-		return x.workers("has no room for its output, and leaves", "have no room for its output, and leave") + " it to others"
 	case WaitRoom:
 		return x.count("batch waits", "batches wait") + " for room in the spools of the workers, and nothing new is begun before"
 	case WaitKept:
 		return x.keeper()
 	case WaitRerun:
 		return x.count("batch runs again, or has: its output was lost with its worker", "batches run again, or have: their outputs were lost with their workers")
-	case WaitCredit:
-		return x.workers("is", "are") + " busy"
 	case WaitReader:
 		return fmt.Sprintf("the job waits for its result to be read: %d outputs wait for that, and %d batches are under way", x.N, x.M)
 	}
@@ -161,7 +156,7 @@ func (x Wait) keeper() string {
 		holds = "hold"
 	}
 	return x.count("result of an ended job", "results of ended jobs") + of +
-		fmt.Sprintf(" %s %s there: `millrace rm` frees that at once, or time does, the first in %v", holds, shownBytes(x.Bytes), shown(x.For))
+		fmt.Sprintf(" %s %.4g MiB there: `millrace rm` frees that at once, or time does, the first in %v", holds, float64(x.Bytes)/(1<<20), shown(x.For))
 }
 
 // count says how many of something there are, in the singular or the plural.

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 )
 
@@ -187,18 +186,3 @@ func (l *Ledger) restsOn(j *job, r *run, k *work) (bytes int64) {
 	}
 	return bytes
 }
-
-// shownBytes is a size as people want it.
-func shownBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	f, i := float64(n)/unit, 0
-	for ; f >= unit && i < len(units)-1; i++ {
-		f /= unit
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
-}
-
-var units = [...]string{"KiB", "MiB", "GiB", "TiB"}

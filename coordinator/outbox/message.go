@@ -49,8 +49,8 @@ const (
 )
 
 // split takes about so many bytes off the front of a message. A context goes
-// no later than the grants and checks that were put with it, a revocation no earlier than
-// its grant, and the end of a job goes last.
+// no later than the grants and checks that were put with it, a revocation no
+// earlier than its grant, and the end of a job goes last.
 func split(m *pb.SessionResponse, room int) (first, rest *pb.SessionResponse) {
 	if m == nil {
 		return nil, nil

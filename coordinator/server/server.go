@@ -111,21 +111,13 @@ func (c Config) check() error {
 	if err := errors.Join(checkAddress("Listen (--listen)", c.Listen), checkAddress("Gossip (--gossip)", c.Gossip)); err != nil {
 		return err
 	}
-	for _, address := range []string{c.Listen, c.Gossip} {
-		if err := identity.CheckExposure(identity.Coordinator, address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure); err != nil {
-			return err
-		}
-	}
-	return nil
+	return identity.CheckExposure(identity.Coordinator, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure, c.Listen, c.Gossip)
 }
 
 // warnExposed logs what is open to strangers, as it was said to be meant.
 func (c Config) warnExposed() {
-	for _, address := range []string{c.Listen, c.Gossip} {
-		if open := identity.Exposure(identity.Coordinator, address, c.TLS.Set(), c.GossipKeyFile != ""); open != "" {
-			c.Logger.Warn(open + ", as --insecure says")
-			return
-		}
+	if open := identity.Exposure(identity.Coordinator, c.TLS.Set(), c.GossipKeyFile != "", c.Listen, c.Gossip); open != "" {
+		c.Logger.Warn(open + ", as --insecure says")
 	}
 }
 

@@ -50,21 +50,13 @@ func (c Config) host(ctx context.Context) (string, error) {
 // exposed says what strangers could do to the worker where it would listen; nil
 // when they can't, or that is meant.
 func (c Config) exposed() error {
-	for _, address := range []string{c.Listen, c.Gossip} {
-		if err := identity.CheckExposure(identity.Worker, address, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure); err != nil {
-			return err
-		}
-	}
-	return nil
+	return identity.CheckExposure(identity.Worker, c.TLS.Set(), c.GossipKeyFile != "", c.Insecure, c.Listen, c.Gossip)
 }
 
 // warnExposed logs what is open to strangers, as it was said to be meant.
 func (c Config) warnExposed() {
-	for _, address := range []string{c.Listen, c.Gossip} {
-		if open := identity.Exposure(identity.Worker, address, c.TLS.Set(), c.GossipKeyFile != ""); open != "" {
-			c.Logger.Warn(open+", as --insecure says", "worker", c.Name)
-			return
-		}
+	if open := identity.Exposure(identity.Worker, c.TLS.Set(), c.GossipKeyFile != "", c.Listen, c.Gossip); open != "" {
+		c.Logger.Warn(open+", as --insecure says", "worker", c.Name)
 	}
 }
 
